@@ -1,0 +1,53 @@
+# The verbs of the project. Each one sets up what it needs; `make graph` and `make test` work on a fresh clone.
+PY ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PKGRAPH_HOME ?= $(CURDIR)/.pkgraph
+export LITELLM_LOCAL_MODEL_COST_MAP := True
+export GX_ANALYTICS_ENABLED := false
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Bytecode is compiled once at install; without it every import of dagster or great_expectations costs twice the time.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help graph test test-all ui serve check bench clean setup lock
+
+help:  ## the verbs
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@test -x $(BIN)/uv || { $(PY) -m venv $(VENV) && $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/.ready  ## the environment in .venv, from the hash-pinned lock
+
+graph: setup  ## distil the demo shop, publish a graph, show recommendations
+	$(BIN)/pkgraph build
+
+test: setup  ## the tests
+	$(BIN)/python -m pytest -n 2
+
+test-all: setup  ## the tests, slow ones included
+	$(BIN)/python -m pytest -n 2 -m 'slow or not slow'
+
+check: setup  ## style, types, who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+ui: setup  ## the Dagster UI on the same home folder
+	$(BIN)/pkgraph ui
+
+serve: setup  ## answer recommendations over HTTP
+	$(BIN)/pkgraph serve
+
+bench: setup  ## every published number
+	$(BIN)/python -m benchmarks
+
+lock:  ## resolve pyproject.toml again into requirements.lock, without host names
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+
+clean:  ## remove what the verbs made, except .pkgraph
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,93 @@
+"""Every error of the library, classed by what the caller does next.
+
+PkgraphError
+├── InputError             the user corrects a file, a setting or an argument    exit 2
+│   ├── SettingsError
+│   ├── CatalogError
+│   └── TemplateError
+├── GateRefused            the data stays where it is; look at the reasons        exit 3
+│   └── PublishConflict    another publisher was first; publish again
+├── BudgetExceeded         raise the budget or wait                               exit 4
+├── ProviderError          the language model's side; run again later             exit 5
+│   └── ProviderGone       no further call can succeed: stop at once
+└── SnapshotError          nothing readable at this place                         exit 6
+    ├── SnapshotMissing
+    └── SnapshotDamaged
+"""
+
+from __future__ import annotations
+
+
+class PkgraphError(Exception):
+    """What went wrong, why, and what to do about it.
+
+    Attributes:
+        what: One sentence that names the culprit.
+        remedy: One sentence that says what to do next; shown on a line of its own.
+        exit_code: What the command line returns.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, remedy: str = "") -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"{what} {remedy}".strip())
+
+
+class InputError(PkgraphError):
+    exit_code = 2
+
+
+class SettingsError(InputError):
+    pass
+
+
+class CatalogError(InputError):
+    pass
+
+
+class TemplateError(InputError):
+    pass
+
+
+class GateRefused(PkgraphError):
+    """The gate did not open. Nothing was published.
+
+    Attributes:
+        broken: Rule name to the number of offenders.
+    """
+
+    exit_code = 3
+
+    def __init__(self, what: str, *, broken: dict[str, int] | None = None, remedy: str = "") -> None:
+        self.broken = broken or {}
+        super().__init__(what, remedy=remedy)
+
+
+class PublishConflict(GateRefused):
+    pass
+
+
+class BudgetExceeded(PkgraphError):
+    exit_code = 4
+
+
+class ProviderError(PkgraphError):
+    exit_code = 5
+
+
+class ProviderGone(ProviderError):
+    pass
+
+
+class SnapshotError(PkgraphError):
+    exit_code = 6
+
+
+class SnapshotMissing(SnapshotError):
+    pass
+
+
+class SnapshotDamaged(SnapshotError):
+    pass

