@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PURPOSES = "purposes"
-"""Partition key of the purposes that belong to no category; a category's key ends in a hash and never collides."""
+"""Partition key of the purposes that belong to no category; category keys end in a hash and never collide."""
 
 
 class RelationType(StrEnum):

@@ -117,7 +117,7 @@ class GateSettings(_Section):
     """What the publisher promises."""
 
     alpha: float = Field(
-        0.05, gt=0, lt=0.5, description="At most this share of published relations is wrong ..."
+        default=0.05, gt=0, lt=0.5, description="At most this share of published relations is wrong ..."
     )
     delta: float = Field(default=0.05, gt=0, lt=0.5, description="... with confidence 1 - delta.")
     max_sku_loss: float = Field(
