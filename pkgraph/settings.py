@@ -12,6 +12,7 @@ Relative paths are relative to the settings file. Secrets never stand in it: key
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -167,19 +168,22 @@ def _resolve_paths(data: dict[str, object], folder: Path) -> dict[str, object]:
 
 
 def read_settings(path: Path) -> Settings:
-    """Settings from a TOML file.
+    """Settings from a TOML file, or from JSON where its name ends in .json.
 
     Raises:
-        SettingsError: The file is missing, is not TOML, or a field is wrong; every wrong field is named.
+        SettingsError: The file is missing or unreadable, or a field is wrong; every wrong field is named.
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except FileNotFoundError:
         raise SettingsError(
             f"There is no settings file {path}.", remedy="Give one with --settings."
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}.") from error
+    except ValueError as error:  # not UTF-8, not TOML or not JSON
+        raise SettingsError(f"{path} cannot be read: {error}.") from error
+    if not isinstance(data, dict):
+        raise SettingsError(f"{path} holds no sections.")
     return settings_from(_resolve_paths(data, path.resolve().parent), name=str(path))
 
 

@@ -6,12 +6,25 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from pkgraph.model import RelationType
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """A column and what its values may be.
+
+    Attributes:
+        low: Smallest value allowed, inclusive.
+        high: Largest value allowed, inclusive.
+        one_of: All values allowed.
+    """
+
     dtype: pl.DataType | type[pl.DataType]
     description: str
     nullable: bool = False
+    low: float | None = None
+    high: float | None = None
+    one_of: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +63,24 @@ _STATEMENT = {
     "sample": Column(pl.Int32, "Which independent sample of that model, from 0"),
     "position": Column(pl.Int32, "Place in the answer's list, from 0"),
     **_SOURCE,
-    "relation_type": Column(pl.String, "complement, ingredient, accessory, occasion, audience or substitute"),
+    "relation_type": Column(pl.String, "How source and product belong together", one_of=tuple(RelationType)),
     "rationale": Column(pl.String, "The purpose both share, normalised, 2-5 words"),
     "rationale_id": Column(pl.String, "Key of the rationale"),
     "product": Column(pl.String, "The product phrase, as the model put it"),
     "explanation": Column(pl.String, "One sentence a shopper would agree with"),
-    "stated_confidence": Column(pl.Float64, "How sure the model says it is, share 0-1"),
+    "stated_confidence": Column(pl.Float64, "How sure the model says it is, share 0-1", low=0, high=1),
     "is_repaired": Column(pl.Boolean, "The answer was not strict JSON and had to be repaired"),
 }
 _TARGET = {
     "target_kind_id": Column(pl.String, "Kind of the shop that the phrase was resolved to"),
     "target_kind": Column(pl.String, "Title of that kind"),
     "target_category": Column(pl.String, "Title of that kind's category"),
-    "match_score": Column(pl.Float64, "Calibrated probability that the kind fits the phrase, 0-1"),
-    "match_margin": Column(pl.Float64, "match_score minus that of the best kind left out, -1 to 1"),
+    "match_score": Column(
+        pl.Float64, "Calibrated probability that the kind fits the phrase, 0-1", low=0, high=1
+    ),
+    "match_margin": Column(
+        pl.Float64, "match_score minus that of the best kind left out, -1 to 1", low=-1, high=1
+    ),
     "match_rank": Column(pl.Int32, "Place among the kinds the phrase was resolved to, from 0"),
     "n_targets": Column(pl.Int32, "How many kinds the phrase was resolved to"),
 }
@@ -80,8 +97,10 @@ PRODUCTS = Table(
         "category_key": Column(pl.String, "Partition key of the category"),
         "department": Column(pl.String, "Department above the category", nullable=True),
         "brand": Column(pl.String, "Brand", nullable=True),
-        "price": Column(pl.Float64, "Price in the shop's currency, >= 0", nullable=True),
-        "popularity": Column(pl.Float64, "Share of baskets that hold it, 0-1; 0 where no baskets are known"),
+        "price": Column(pl.Float64, "Price in the shop's currency, >= 0", nullable=True, low=0),
+        "popularity": Column(
+            pl.Float64, "Share of baskets that hold it, 0-1; 0 where no baskets are known", low=0, high=1
+        ),
     },
     key=("sku",),
 )
@@ -124,7 +143,9 @@ LLM_RESPONSES = Table(
         "parameters": Column(pl.String, "Sampling parameters as canonical JSON"),
         "sample": Column(pl.Int32, "Which independent sample, from 0"),
         "attempt": Column(pl.Int32, "Which attempt at this sample, from 0"),
-        "status": Column(pl.String, "answered, unanswered or failed"),
+        "status": Column(
+            pl.String, "What became of the question", one_of=("answered", "unanswered", "failed")
+        ),
         "text": Column(pl.String, "The answer, verbatim", nullable=True),
         "finish_reason": Column(pl.String, "As the provider says", nullable=True),
         "input_tokens": Column(pl.Int64, "Tokens billed for the prompt", nullable=True),
@@ -175,7 +196,7 @@ ACCEPTED_RELATIONS = Table(
     {
         **_STATEMENT,
         **_TARGET,
-        "probability": Column(pl.Float64, "Probability that statement and mapping hold, 0-1"),
+        "probability": Column(pl.Float64, "Probability that statement and mapping hold, 0-1", low=0, high=1),
     },
     key=("relation_id", "target_kind_id"),
 )

@@ -1,0 +1,25 @@
+"""The shop's own side: its settings file, and through it its catalog, baskets and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+if TYPE_CHECKING:
+    from pkgraph.settings import Settings
+
+
+class Shop(dg.ConfigurableResource[None]):
+    """A shop, described by its settings file."""
+
+    settings_path: str = Field(
+        description="TOML as a person writes it, or the JSON that the last build kept."
+    )
+
+    def settings(self) -> Settings:
+        from pkgraph.settings import read_settings
+
+        return read_settings(Path(self.settings_path))

@@ -1,0 +1,68 @@
+"""The table store: one Parquet file a table and partition, replaced whole and atomically."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+    from pkgraph.tables import Table
+
+
+class TableStore(dg.ConfigurableIOManager):
+    """Tables as Parquet files below one folder; also the IO manager of all table assets."""
+
+    root: str
+
+    def path(self, table: str, partition: str | None = None) -> Path:
+        folder = Path(self.root)
+        return folder / table / f"{partition}.parquet" if partition else folder / f"{table}.parquet"
+
+    def write(self, table: str, frame: pl.DataFrame, partition: str | None = None) -> Path:
+        """Replace a table; a reader sees the old one or the new one, whole."""
+        path = self.path(table, partition)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+        try:
+            frame.write_parquet(temporary, statistics=True)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return path
+
+    def read(self, table: str, partition: str | None = None) -> pl.DataFrame | None:
+        """The table, or None where it was never written."""
+        import polars as pl
+
+        path = self.path(table, partition)
+        return pl.read_parquet(path) if path.exists() else None
+
+    def read_all(self, table: Table, partitions: Iterable[str]) -> pl.DataFrame:
+        """The rows of all these partitions; one that was never written has none."""
+        import polars as pl
+
+        parts = [self.read(table.name, partition) for partition in sorted(partitions)]
+        return table.conform(pl.concat([table.empty(), *(part for part in parts if part is not None)]))
+
+    def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
+        partition = context.partition_key if context.has_partition_key else None
+        self.write(context.asset_key.path[-1], obj, partition)
+
+    def load_input(self, context: dg.InputContext) -> pl.DataFrame:
+        table = context.asset_key.path[-1]
+        partition = context.asset_partition_key if context.has_asset_partitions else None
+        frame = self.read(table, partition)
+        if frame is None:
+            where = f"{table}[{partition}]" if partition else table
+            raise dg.Failure(f"{where} was never materialized. Materialize it first.", allow_retries=False)
+        return frame
