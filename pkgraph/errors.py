@@ -10,6 +10,7 @@ PkgraphError
 ├── BudgetExceeded         raise the budget or wait                               exit 4
 ├── ProviderError          the language model's side; run again later             exit 5
 │   └── ProviderGone       no further call can succeed: stop at once
+├── LedgerError            the store of answers is out of reach; nothing is asked exit 7
 └── SnapshotError          nothing readable at this place                         exit 6
     ├── SnapshotMissing
     └── SnapshotDamaged
@@ -79,6 +80,10 @@ class ProviderError(PkgraphError):
 
 class ProviderGone(ProviderError):
     pass
+
+
+class LedgerError(PkgraphError):
+    exit_code = 7
 
 
 class SnapshotError(PkgraphError):

@@ -1,0 +1,268 @@
+"""The answer ledger: every answer that was paid for, verbatim, and never paid for again.
+
+An answer is kept under its prompt, model, parameters and sample, with an attempt number on top. The parser is no
+part of the key: reading the answers anew is free.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from pkgraph.errors import LedgerError
+from pkgraph.llm.ledger_tables import METADATA, PROMPTS, RESPONSES, UNUSED_CALLS, engine_for
+from pkgraph.model import Response, content_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+    from types import TracebackType
+
+# SQLite takes at most 32 766 values in one statement; 500 keep the statement short as well.
+_CHUNK = 500
+
+
+class AnswerKey(NamedTuple):
+    """Under what an answer is kept; `parameters` is canonical JSON."""
+
+    prompt_id: str
+    model: str
+    parameters: str
+    sample: int = 0
+
+    def response_id(self, attempt: int) -> str:
+        return content_key(*self[:3], str(self.sample), str(attempt), length=16)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """One row of the ledger.
+
+    Attributes:
+        asked_at: ISO 8601, as the caller's clock said.
+        parse_status: What a reader said of the text when it came in; None where none was asked.
+    """
+
+    key: AnswerKey
+    attempt: int
+    response: Response
+    asked_at: str
+    parse_status: str | None = None
+
+    @property
+    def response_id(self) -> str:
+        return self.key.response_id(self.attempt)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTotals:
+    """What a ledger holds and what it cost.
+
+    Attributes:
+        high_water_mark: Sequence number of the newest answer; 0 for an empty ledger. A manifest names it.
+        cost_usd: Sum of the known costs, unused calls included.
+        n_unknown_cost: Calls whose cost nobody told.
+    """
+
+    n_prompts: int
+    n_answers: int
+    n_unused_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    n_unknown_cost: int
+    high_water_mark: int
+
+
+def parameters_json(parameters: Mapping[str, object]) -> str:
+    """Sampling parameters as canonical JSON: sorted, compact, one spelling each."""
+    return json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def storable(text: str | None) -> str | None:
+    """The text as every database can hold it: NUL and lone surrogates become U+FFFD, all else stays."""
+    if text is None:
+        return None
+    return text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def _row(answer: StoredAnswer) -> dict[str, object]:
+    response = answer.response
+    return {
+        **answer.key._asdict(),
+        "attempt": answer.attempt,
+        "status": response.status,
+        "text": storable(response.text),
+        "finish_reason": storable(response.finish_reason),
+        "input_tokens": response.input_tokens,
+        "output_tokens": response.output_tokens,
+        "cost_usd": response.cost_usd,
+        "latency_s": response.latency_s,
+        "detail": storable(response.detail),
+        "asked_at": answer.asked_at,
+    }
+
+
+def _stored(row: sa.Row[tuple[object, ...]]) -> StoredAnswer:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
+    return StoredAnswer(
+        AnswerKey(*(values[name] for name in AnswerKey._fields)),
+        values["attempt"],
+        Response(**{name: values[name] for name in Response.__dataclass_fields__}),
+        values["asked_at"],
+        values["parse_status"],
+    )
+
+
+class Ledger:
+    """The store of answers, safe for several threads and processes at once."""
+
+    def __init__(self, engine: sa.Engine, place: str) -> None:
+        self._engine = engine
+        self._place = place
+        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        # Threads of one process queue here: SQLite's own waiting is a sleep that starves the unlucky.
+        self._writing = threading.Lock()
+
+    @classmethod
+    def open(cls, url_or_path: str | Path) -> Ledger:
+        """The ledger at a SQLAlchemy URL or in a SQLite file; a new one is made where there is none.
+
+        Raises:
+            LedgerError: It cannot be opened. Nothing was asked.
+        """
+        place = _shown(url_or_path)
+        with _translated(place):
+            ledger = cls(engine_for(url_or_path), place)
+        with ledger._writes() as connection:
+            METADATA.create_all(connection)
+        return ledger
+
+    @contextmanager
+    def _writes(self) -> Iterator[sa.Connection]:
+        engine = self._engine.execution_options(pkgraph_writes=True)
+        with _translated(self._place), self._writing, engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _reads(self) -> Iterator[sa.Connection]:
+        with _translated(self._place), self._engine.connect() as connection:
+            yield connection
+
+    def latest(self, keys: Iterable[AnswerKey]) -> dict[AnswerKey, StoredAnswer]:
+        """For each key that was answered, its newest attempt."""
+        wanted = set(keys)
+        found: dict[AnswerKey, StoredAnswer] = {}
+        prompt_ids = sorted({key.prompt_id for key in wanted})
+        with self._reads() as connection:
+            for start in range(0, len(prompt_ids), _CHUNK):
+                chunk = prompt_ids[start : start + _CHUNK]
+                query = sa.select(RESPONSES).where(RESPONSES.c.prompt_id.in_(chunk))
+                for row in connection.execute(query.order_by(RESPONSES.c.attempt)):
+                    answer = _stored(row)
+                    if answer.key in wanted:
+                        found[answer.key] = answer
+        return found
+
+    def record(self, answers: Sequence[StoredAnswer], messages: Mapping[str, str]) -> list[StoredAnswer]:
+        """Keep answers for good; they are on disk when this returns, all of them or none.
+
+        Where another process was first with the same attempt, its answer stands and is returned; the later one is
+        kept among the unused calls, since it was paid too.
+
+        Args:
+            answers: Each with the attempt number it is to have.
+            messages: The messages of every prompt concerned, by prompt_id.
+        """
+        with self._writes() as connection:
+            self._keep_prompts(connection, {a.key.prompt_id for a in answers}, messages)
+            return [self._keep(connection, answer) for answer in answers]
+
+    def _keep(self, connection: sa.Connection, answer: StoredAnswer) -> StoredAnswer:
+        row = {"response_id": answer.response_id, "parse_status": answer.parse_status, **_row(answer)}
+        kept = connection.execute(
+            self._insert(RESPONSES).values(row).on_conflict_do_nothing().returning(RESPONSES.c.sequence)
+        ).first()
+        if kept is None:
+            connection.execute(UNUSED_CALLS.insert().values(_row(answer)))
+        query = sa.select(RESPONSES).where(RESPONSES.c.response_id == answer.response_id)
+        return _stored(connection.execute(query).one())
+
+    def _keep_prompts(self, connection: sa.Connection, ids: set[str], messages: Mapping[str, str]) -> None:
+        rows = [{"prompt_id": key, "messages": storable(messages[key])} for key in sorted(ids)]
+        if rows:
+            connection.execute(self._insert(PROMPTS).on_conflict_do_nothing(), rows)
+
+    def record_unused(self, call: StoredAnswer, messages: Mapping[str, str]) -> None:
+        """Note a call that brought no answer; the next run asks again."""
+        with self._writes() as connection:
+            self._keep_prompts(connection, {call.key.prompt_id}, messages)
+            connection.execute(UNUSED_CALLS.insert().values(_row(call)))
+
+    def messages(self, prompt_id: str) -> str | None:
+        """The messages of a prompt as JSON, for "why is this here"."""
+        with self._reads() as connection:
+            return connection.scalar(sa.select(PROMPTS.c.messages).where(PROMPTS.c.prompt_id == prompt_id))
+
+    def answer(self, response_id: str) -> StoredAnswer | None:
+        """One answer by its key."""
+        query = sa.select(RESPONSES).where(RESPONSES.c.response_id == response_id)
+        with self._reads() as connection:
+            row = connection.execute(query).first()
+        return _stored(row) if row is not None else None
+
+    def totals(self) -> LedgerTotals:
+        calls = sa.union_all(*(sa.select(t.c.input_tokens, t.c.output_tokens, t.c.cost_usd) for t in _CALLS))
+        spent = calls.subquery()
+        unknown = sa.func.count().filter(spent.c.cost_usd.is_(None))
+        sums = [sa.func.coalesce(sa.func.sum(column), 0) for column in spent.c]
+        count = sa.func.count()
+        with self._reads() as connection:
+            n_prompts, n_answers, n_unused = (
+                connection.execute(sa.select(count).select_from(table)).scalar_one() for table in (PROMPTS, *_CALLS)
+            )
+            tokens_in, tokens_out, cost, n_unknown = connection.execute(sa.select(*sums, unknown)).one()
+            mark = connection.scalar(sa.select(sa.func.max(RESPONSES.c.sequence)))
+        return LedgerTotals(
+            n_prompts, n_answers, n_unused, int(tokens_in), int(tokens_out), float(cost), n_unknown, mark or 0
+        )
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_CALLS = (RESPONSES, UNUSED_CALLS)
+
+
+@contextmanager
+def _translated(place: str) -> Iterator[None]:
+    """Errors of the database, without the statement: its values are prompts and answers."""
+    try:
+        yield
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        reason = getattr(error, "orig", None) or type(error).__name__
+        raise LedgerError(
+            f"The answer ledger {place} cannot be used: {reason}.",
+            remedy="What it acknowledged is kept. Check path, permissions and free space, then run again.",
+        ) from error
+
+
+def _shown(url_or_path: str | Path) -> str:
+    """The place, fit to be shown: without its password."""
+    target = str(url_or_path)
+    return sa.make_url(target).render_as_string(hide_password=True) if "://" in target else target
