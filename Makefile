@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PKGRAPH_HOME ?= $(CURDIR)/.pkgraph
 export LITELLM_LOCAL_MODEL_COST_MAP := True
-export GX_ANALYTICS_ENABLED := false
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Bytecode is compiled once at install; without it every import of dagster or great_expectations costs twice the time.
 unexport PYTHONDONTWRITEBYTECODE

@@ -7,10 +7,12 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from pkgraph.home import Home
+
 
 class GraphStore(dg.ConfigurableResource[None]):
-    root: str = Field(description="Folder of snapshots and commits.")
+    home: str = Field(description="The home folder of the shop.")
 
     @property
-    def path(self) -> Path:
-        return Path(self.root)
+    def root(self) -> Path:
+        return Home(Path(self.home)).graph

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from pkgraph.home import Home
+
 if TYPE_CHECKING:
     from pkgraph.settings import Settings
 
 
 class Shop(dg.ConfigurableResource[None]):
-    """A shop, described by its settings file."""
+    """A shop, described by the settings that its last build kept in the home folder."""
 
     settings_path: str = Field(
         description="TOML as a person writes it, or the JSON that the last build kept."
@@ -22,4 +24,4 @@ class Shop(dg.ConfigurableResource[None]):
     def settings(self) -> Settings:
         from pkgraph.settings import read_settings
 
-        return read_settings(Path(self.settings_path))
+        return read_settings(Home(Path(self.home)).settings)

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import dagster as dg
+from pydantic import Field
+
+from pkgraph.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,10 +23,10 @@ if TYPE_CHECKING:
 class TableStore(dg.ConfigurableIOManager):
     """Tables as Parquet files below one folder; also the IO manager of all table assets."""
 
-    root: str
+    home: str = Field(description="The home folder of the shop.")
 
     def path(self, table: str, partition: str | None = None) -> Path:
-        folder = Path(self.root)
+        folder = Home(Path(self.home)).tables
         return folder / table / f"{partition}.parquet" if partition else folder / f"{table}.parquet"
 
     def write(self, table: str, frame: pl.DataFrame, partition: str | None = None) -> Path:

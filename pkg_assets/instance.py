@@ -1,0 +1,41 @@
+"""Dagster's own home inside ours, set so that nothing is lost or sent."""
+
+from __future__ import annotations
+
+from pkgraph.home import Home
+
+# retry_on_asset_or_op_failure: a run that failed by a check must not be retried as if it were an accident.
+DAGSTER_YAML = """\
+telemetry:
+  enabled: false
+run_retries:
+  enabled: true
+  max_retries: 0
+  retry_on_asset_or_op_failure: false
+concurrency:
+  pools:
+    default_limit: 1
+    granularity: op
+  runs:
+    max_concurrent_runs: 2
+freshness:
+  enabled: true
+"""
+
+
+def prepare_dagster(home: Home) -> None:
+    """Write dagster.yaml where there is none; a user's own is left alone."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    config = home.dagster / "dagster.yaml"
+    if not config.exists():
+        config.write_text(DAGSTER_YAML, encoding="utf-8")
+
+
+def environment(home: Home) -> dict[str, str]:
+    """What a Dagster process of this home needs in its environment."""
+    return {
+        "DAGSTER_HOME": str(home.dagster),
+        "PKGRAPH_HOME": str(home.root),
+        # Otherwise litellm fetches its price list from the network at import.
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }

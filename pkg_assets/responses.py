@@ -1,0 +1,51 @@
+"""Stage 3: every prompt is answered, from the ledger or by a model; what is paid for is kept first."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+import polars as pl
+
+from pkg_assets.partitions import CATEGORIES
+from pkg_assets.reporting import count_table, counts, table_result, table_spec
+from pkgraph.tables import LLM_RESPONSES
+from resources.answer_ledger import AnswerLedger
+from resources.language_models import LanguageModels
+
+GROUP = "distillation"
+
+
+@dg.asset(
+    **table_spec(LLM_RESPONSES, GROUP, kinds=frozenset({"polars", "litellm"})),
+    partitions_def=CATEGORIES,
+    code_version="1",
+    pool="llm_api",
+)
+def llm_responses(
+    context: dg.AssetExecutionContext,
+    prompts: pl.DataFrame,
+    language_models: LanguageModels,
+    answer_ledger: AnswerLedger,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    from pkgraph.llm import ask_all
+
+    with answer_ledger.open() as ledger:
+        responses = ask_all(
+            prompts,
+            language_models.open(),
+            ledger,
+            now=lambda: datetime.now(UTC),
+            max_workers=language_models.max_workers,
+        )
+    answered = responses.filter(pl.col("status") == "answered")
+    return table_result(
+        LLM_RESPONSES,
+        responses,
+        sample=("model", "source_kind", "rationale", "status", "text"),
+        answered_share=answered.height / max(responses.height, 1),
+        by_status=count_table(counts(responses, "status"), "status"),
+        input_tokens=int(answered["input_tokens"].sum()),
+        output_tokens=int(answered["output_tokens"].sum()),
+        cost_usd=float(answered["cost_usd"].sum()),
+    )

@@ -1,0 +1,58 @@
+"""The command line: `pkgraph --help`.
+
+Heavy imports stand inside the commands, so that help and recommendations come at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from pkgraph.cli.build import build, ui
+from pkgraph.cli.doctor import doctor
+from pkgraph.cli.reading import recommend, search, serve
+from pkgraph.cli.snapshots import rollback, snapshots, verify
+from pkgraph.cli.terminal import show_error
+from pkgraph.errors import PkgraphError
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  a fault of pkgraph itself
+  2  an argument, a setting or an input file is wrong
+  3  the gate refused; what was published stays
+  4  the budget does not allow it
+  5  the language model's side failed; run again later
+  6  no readable snapshot
+
+\b
+Environment:
+  PKGRAPH_HOME  the home folder of one shop (default ./.pkgraph)
+"""
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="pkgraph")
+def cli() -> None:
+    """Distil what a language model knows about your products into a graph, and recommend from it."""
+
+
+for command in (build, recommend, search, snapshots, verify, rollback, serve, ui, doctor):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; every error ends as what, why and what to do, with its exit code."""
+    try:
+        result = cli.main(standalone_mode=False)
+    except PkgraphError as error:
+        show_error(error)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped. Everything acknowledged is kept; run the same command again to go on.", err=True)
+        sys.exit(130)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,42 @@
+"""The door to language models: recorded answers are replayed, everything else goes through litellm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from pkgraph.home import Home
+
+if TYPE_CHECKING:
+    from pkgraph.model import LanguageModel
+    from pkgraph.settings import ModelSettings
+
+
+class LanguageModels(dg.ConfigurableResource[None]):
+    """The language models of the shop's settings."""
+
+    home: str = Field(description="The home folder of the shop.")
+    max_workers: int = Field(default=8, ge=1, le=64, description="Prompts in flight at once to a live model.")
+
+    def open(self) -> list[LanguageModel]:
+        from pkgraph.settings import read_settings
+
+        return [open_model(model) for model in read_settings(Home(Path(self.home)).settings).models]
+
+
+def open_model(settings: ModelSettings) -> LanguageModel:
+    """One language model.
+
+    Raises:
+        InputError: Its answers or its key are missing. Nothing was asked.
+    """
+    if settings.answers is not None:
+        from pkgraph.llm import ReplayLanguageModel
+
+        return ReplayLanguageModel(settings.name, Path(settings.answers))
+    from resources.litellm_model import LiteLLMModel
+
+    return LiteLLMModel(settings)
