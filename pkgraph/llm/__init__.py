@@ -1,4 +1,4 @@
-"""The door to language models: the ledger of paid answers, the replaying model, and asking what is not answered yet.
+"""The door to language models: the ledger of paid answers, the replaying model, and asking for the rest.
 
 No provider stands here (see `resources`), and no answer is read here (see `pkgraph.relations`).
 """

@@ -1,7 +1,7 @@
-"""Stage `llm_responses`: ask what the ledger has no answer to, and write each answer there before anyone sees it.
+"""Stage `llm_responses`: ask what the ledger has no answer to, and keep each answer before anyone sees it.
 
-The promise: an answer that `Ledger.record` acknowledged is never asked for again. What a kill can cost is the calls
-in flight, at most `max_workers` of them, whose answers had come but were not committed, or had not come yet.
+The promise: an answer that `Ledger.record` acknowledged is never asked for again.
+What a kill can cost is the calls in flight, at most `max_workers`: sent, and the answer not committed.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _replayed(desk: _Desk, questions: Sequence[_Question]) -> Iterator[StoredAns
     fresh = []
     for question in questions:
         answer, known = desk.answer_to(question), question.known
-        if answer.response.text is None or (known and known.response.text == answer.response.text):
+        if not answer.response.text or (known and known.response.text == answer.response.text):
             yield known or answer
         else:
             fresh.append(answer)
@@ -178,8 +178,11 @@ def ask_all(
     Args:
         prompts: The table `prompts`.
         models: Names must differ. Recorded models are replayed; live ones are asked by a pool of threads.
+        ledger: Where answers are kept; it is read first.
+        now: The clock, for `asked_at` alone.
         samples: Independent samples of each model, >= 1.
-        parse_status: Says "read" of a text that can be read; with `attempts` > 1 any other text is asked for again.
+        max_workers: Calls in flight at most, >= 1; `answer` of a live model is called from as many threads.
+        parse_status: Says "read" of a text that can be read; with `attempts` > 1 others are asked for again.
         attempts: How often one sample is asked for at most while its answer cannot be read, >= 1.
         on_progress: Called in this thread after each answer.
 
@@ -216,7 +219,11 @@ def _table(prompts: pl.DataFrame, answers: Sequence[StoredAnswer]) -> pl.DataFra
             "response_id": answer.response_id,
             **answer.key._asdict(),
             "attempt": answer.attempt,
-            **{name: getattr(answer.response, name) for name in Response.__dataclass_fields__ if name in columns},
+            **{
+                name: getattr(answer.response, name)
+                for name in Response.__dataclass_fields__
+                if name in columns
+            },
         }
         for answer in answers
     ]

@@ -1,7 +1,7 @@
 """The answer ledger: every answer that was paid for, verbatim, and never paid for again.
 
-An answer is kept under its prompt, model, parameters and sample, with an attempt number on top. The parser is no
-part of the key: reading the answers anew is free.
+An answer is kept under its prompt, model, parameters and sample, with an attempt number on top.
+The parser is no part of the key: reading the answers anew is free.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from pkgraph.model import Response, content_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
@@ -174,8 +173,8 @@ class Ledger:
     def record(self, answers: Sequence[StoredAnswer], messages: Mapping[str, str]) -> list[StoredAnswer]:
         """Keep answers for good; they are on disk when this returns, all of them or none.
 
-        Where another process was first with the same attempt, its answer stands and is returned; the later one is
-        kept among the unused calls, since it was paid too.
+        Where another process was first with the same attempt, its answer stands and is returned.
+        The later one is kept among the unused calls, since it was paid too.
 
         Args:
             answers: Each with the attempt number it is to have.
@@ -225,13 +224,21 @@ class Ledger:
         sums = [sa.func.coalesce(sa.func.sum(column), 0) for column in spent.c]
         count = sa.func.count()
         with self._reads() as connection:
-            n_prompts, n_answers, n_unused = (
-                connection.execute(sa.select(count).select_from(table)).scalar_one() for table in (PROMPTS, *_CALLS)
-            )
+            sizes = [
+                connection.execute(sa.select(count).select_from(table)).scalar_one()
+                for table in (PROMPTS, *_CALLS)
+            ]
             tokens_in, tokens_out, cost, n_unknown = connection.execute(sa.select(*sums, unknown)).one()
             mark = connection.scalar(sa.select(sa.func.max(RESPONSES.c.sequence)))
         return LedgerTotals(
-            n_prompts, n_answers, n_unused, int(tokens_in), int(tokens_out), float(cost), n_unknown, mark or 0
+            n_prompts=sizes[0],
+            n_answers=sizes[1],
+            n_unused_calls=sizes[2],
+            input_tokens=int(tokens_in),
+            output_tokens=int(tokens_out),
+            cost_usd=float(cost),
+            n_unknown_cost=n_unknown,
+            high_water_mark=mark or 0,
         )
 
     def close(self) -> None:

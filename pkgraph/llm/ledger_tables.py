@@ -54,8 +54,8 @@ RESPONSES = sa.Table(
     sa.UniqueConstraint("prompt_id", "model", "parameters", "sample", "attempt"),
     sqlite_autoincrement=True,
 )
-# Calls that brought no answer of their own: the provider failed, or another process had answered first. They stand
-# apart so that a bad day at the provider changes no attempt number, and so no key, of what is answered later.
+# Calls that brought no answer of their own: the provider failed, or another process had answered first.
+# They stand apart so that a bad day at the provider changes no attempt number, and no key, of later answers.
 UNUSED_CALLS = sa.Table("unused_calls", METADATA, *_call_columns(), sqlite_autoincrement=True)
 
 # A writer waits for another one at most so long; a commit takes milliseconds.
@@ -69,7 +69,7 @@ def _settle_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_S * 1000}")
     cursor.execute("PRAGMA journal_mode")
     # Changing the mode does not wait for readers, so it is asked for only where it is not set yet.
-    if cursor.fetchone()[0] != "wal":
+    if cursor.fetchone() != ("wal",):
         cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.close()

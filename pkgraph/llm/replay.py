@@ -1,13 +1,12 @@
 """The replaying language model: recorded answers from a JSONL file, free and the same every time.
 
-One line an answer: `prompt_id` and `text`, and where known `model`, `finish_reason`, `usage`, `latency_s`. Further
-lines of one prompt are further samples of it. A line that cannot be read costs that line and is listed.
+One line an answer: `prompt_id` and `text`, and where known `model`, `finish_reason`, `usage`, `latency_s`.
+Further lines of one prompt are further samples of it. A line that cannot be read costs that line alone.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -22,11 +21,13 @@ if TYPE_CHECKING:
 # The longest recorded answer of the demo has some 2 400 characters; a line beyond a megabyte is no answer.
 MAX_LINE_CHARS = 1_000_000
 _MAX_PROMPT_ID_CHARS = 64
+_MAX_LATENCY_S = 1e6
+_MAX_TOKENS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line of an answer file that was left out: its number from 1 and why, in one word and in a sentence."""
+    """A line of an answer file left out: its number from 1, and why in one word and in a sentence."""
 
     line: int
     reason: str
@@ -35,12 +36,15 @@ class BadLine:
 
 def _count(usage: object, name: str) -> int | None:
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_TOKENS
+    return value if is_count else None
 
 
 def _seconds(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) and value >= 0 else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # A bound as well as a check: NaN fails it, and so does an integer that no float can hold.
+    return float(value) if 0 <= value <= _MAX_LATENCY_S else None
 
 
 def _response(name: str, row: Mapping[str, object]) -> Response:
@@ -132,7 +136,7 @@ class ReplayLanguageModel:
 
 
 def _lines(answers: str | Path) -> list[str]:
-    from upath import UPath  # noqa: PLC0415 - half a second, and only files need it
+    from upath import UPath  # noqa: PLC0415 - only files need it
 
     try:
         # A byte that is no UTF-8 costs its line (as a bad escape in JSON would), not the file.

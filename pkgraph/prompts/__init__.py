@@ -1,4 +1,4 @@
-"""What a language model is asked: curated templates, versioned by name, rendered one prompt a kind or purpose.
+"""What a language model is asked: templates, versioned by name, rendered one prompt a kind or purpose.
 
 How an answer is read does not belong here, nor which model is asked.
 """

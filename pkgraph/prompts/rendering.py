@@ -1,7 +1,7 @@
 """Stage `prompts`: kinds and purposes become rendered messages, one prompt each and never one a SKU.
 
-Values are capped and lose what no shopper can see; braces in a shelf label are harmless, since only the template
-is a format string.
+Values are capped and lose what no shopper can see.
+Braces in a shelf label are harmless, since only the template is a format string.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pkgraph.prompts.template import Template
 
-# The longest label of the demo shop has 30 characters; 200 leave room for a long title and bound the cost of one.
+# The longest label of the demo shop has 30 characters; 200 leave room for a title and bound its cost.
 MAX_VALUE_CHARS = 200
 _CHARS_PER_TOKEN = 4
 
@@ -40,8 +40,8 @@ def prompt_from(row_id: str, messages: str) -> Prompt:
 def estimate_tokens(messages: Sequence[Message]) -> int:
     """Tokens of the messages, estimated as characters / 4, rounded up.
 
-    Good enough to plan with: over the 61 prompts that a small open model answered for the demo, its server counted
-    372 tokens on average and this says 354. What is billed is counted by the provider.
+    Good enough to plan with: over the 61 prompts that a small open model answered for the demo, its server
+    counted 372 tokens on average and this says 354. What is billed is counted by the provider.
     """
     return -(-sum(len(message.content) for message in messages) // _CHARS_PER_TOKEN)
 
@@ -73,16 +73,18 @@ def render_companions(kinds: pl.DataFrame, template: Template) -> pl.DataFrame:
     """One prompt a kind.
 
     Args:
-        kinds: Columns kind_id, kind, category and department; a missing department falls back to the category.
-            The first row of a kind_id counts: give the department that most of its SKUs stand in first, as the
-            recorded answers did.
+        kinds: Columns kind_id, kind, category and department; without a department, the category stands in.
+            The first row of a kind_id counts: put the department of most of its SKUs first, as the recorded
+            answers did.
         template: One that asks about {kind}.
 
     Raises:
         TemplateError: The template asks about a purpose.
     """
     if template.is_about_purposes:
-        raise TemplateError(f"The template {template.name} asks about purposes, and kinds are to be asked about.")
+        raise TemplateError(
+            f"The template {template.name} asks about purposes, and kinds are to be asked about."
+        )
     rows = []
     for key, kind, category, department in (
         kinds.select("kind_id", "kind", "category", pl.col("department").cast(pl.String))
@@ -113,7 +115,9 @@ def render_occasions(purposes: Iterable[str], template: Template) -> pl.DataFram
         InputError: A purpose has no words.
     """
     if not template.is_about_purposes:
-        raise TemplateError(f"The template {template.name} asks about kinds, and purposes are to be asked about.")
+        raise TemplateError(
+            f"The template {template.name} asks about kinds, and purposes are to be asked about."
+        )
     spelled: dict[str, str] = {}
     for purpose in purposes:
         value = plain(purpose, limit=MAX_VALUE_CHARS)

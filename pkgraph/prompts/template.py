@@ -2,7 +2,7 @@
 
 The package brings `companions.v1` and `occasions.v1`; a user's own folder may hold more:
 
-    NAME.user.txt      the user message; {kind} {category} {department}, or {rationale}; doubled braces are literal
+    NAME.user.txt      the user message with {kind} {category} {department}, or {rationale}; {{ is a brace
     NAME.system.txt    optional; without it the system message of the package
 """
 
@@ -68,7 +68,8 @@ def _open_fields(name: str, user: str) -> tuple[str, ...]:
         parsed = [part[1:] for part in Formatter().parse(user) if part[1] is not None]
     except ValueError as error:
         raise TemplateError(
-            f"The template {name} has a stray brace: {error}.", remedy="Write a literal brace twice: {{ or }}."
+            f"The template {name} has a stray brace: {error}.",
+            remedy="Write a literal brace twice: {{ or }}.",
         ) from error
     allowed = (*KIND_PLACEHOLDERS, *PURPOSE_PLACEHOLDERS)
     # `{kind.__class__}`, `{kind!r}` and `{kind:>9}` reach into Python: only the bare names are allowed.
@@ -76,7 +77,7 @@ def _open_fields(name: str, user: str) -> tuple[str, ...]:
     if wrong:
         raise TemplateError(
             f"The template {name} has unknown placeholders: {', '.join(f'{{{field}}}' for field in wrong)}.",
-            remedy=f"Allowed are {', '.join(f'{{{field}}}' for field in allowed)}; a literal brace is doubled.",
+            remedy=f"Allowed are {', '.join(f'{{{field}}}' for field in allowed)}; write a brace twice.",
         )
     return tuple(sorted({str(field) for field, _, _ in parsed}))
 

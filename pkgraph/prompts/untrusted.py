@@ -22,10 +22,10 @@ def _visible(character: str) -> str:
 
 
 def plain(text: str, *, limit: int) -> str:
-    """The text on one line, without invisible characters, stripped, at most `limit` characters long.
+    r"""The text on one line, without invisible characters, stripped, at most `limit` characters long.
 
     Inner runs of spaces stay: the recorded answers are keyed by labels as the shelf prints them.
-    "gift\\u202e card\\n" -> "gift card"
+    "gift\u202e card\n" -> "gift card"
     """
     # Cut before the loop as well: a title of 10 MB must not cost 10 MB of work.
     head = text[: limit * 4]
