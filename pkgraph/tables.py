@@ -104,6 +104,7 @@ PRODUCTS = Table(
     },
     key=("sku",),
 )
+CATALOG = Table("catalog", "The products of one category.", PRODUCTS.columns, key=("sku",))
 REJECTED_PRODUCTS = Table(
     "rejected_products",
     "Rows of the catalog that were refused, with the reason.",
@@ -114,6 +115,83 @@ REJECTED_PRODUCTS = Table(
         "detail": Column(pl.String, "What was found, cut at 200 characters"),
     },
     key=("row", "reason"),
+)
+KINDS = Table(
+    "kinds",
+    "The kinds of the catalog: what the language model is asked about and what phrases are resolved to.",
+    {
+        "kind_id": Column(pl.String, "Key of the kind"),
+        "kind": Column(pl.String, "What a shopper calls it"),
+        "category": Column(pl.String, "Title of the category"),
+        "category_key": Column(pl.String, "Partition key of the category"),
+        "department": Column(pl.String, "Department that most of its products stand in", nullable=True),
+        "n_skus": Column(pl.Int64, "Products of this kind", low=1),
+        "popularity": Column(
+            pl.Float64,
+            "Share of baskets that hold any product of it, 0-1; 0 where no baskets are known",
+            low=0,
+            high=1,
+        ),
+    },
+    key=("kind_id",),
+)
+BASKET_LINES = Table(
+    "basket_lines",
+    "What was bought together: one line a basket and product.",
+    {
+        "basket": Column(pl.String, "The shop's id of the basket or session, as text"),
+        "sku": Column(pl.String, "The shop's id of the product, as text; the catalog may lack it"),
+        "shopper": Column(pl.String, "Who bought", nullable=True),
+        "time": Column(
+            pl.Datetime("us"), "When; the shop's clock, or UTC where an offset was given", nullable=True
+        ),
+    },
+    key=("basket", "sku"),
+)
+REJECTED_BASKET_LINES = Table(
+    "rejected_basket_lines",
+    "Lines of the baskets that were refused, with the reason.",
+    {
+        "row": Column(pl.Int64, "Line of the source, from 1; a header counts"),
+        "sku": Column(pl.String, "The product, where it could be read", nullable=True),
+        "reason": Column(pl.String, "One word a reason: missing_basket, unreadable_time, ..."),
+        "detail": Column(pl.String, "What was found, cut at 200 characters"),
+    },
+    key=("row",),
+)
+CO_PURCHASE = Table(
+    "co_purchase",
+    "How often two kinds are bought together, against what their popularity and the basket sizes foretell.",
+    {
+        "kind_a_id": Column(pl.String, "One kind; sorts before the other"),
+        "kind_b_id": Column(pl.String, "The other kind"),
+        "n_a": Column(pl.Int64, "Baskets that hold the one", low=1),
+        "n_b": Column(pl.Int64, "Baskets that hold the other", low=1),
+        "n_both": Column(pl.Int64, "Baskets that hold both", low=0),
+        "n_baskets": Column(pl.Int64, "Baskets looked at", low=1),
+        "expected": Column(
+            pl.Float64, "Baskets that would hold both by chance, corrected for basket size", low=0
+        ),
+        "lift": Column(pl.Float64, "n_both / expected; 1 is chance", low=0),
+        "lift_low": Column(pl.Float64, "Lower end of its 95 % interval", low=0),
+        "lift_high": Column(pl.Float64, "Upper end of its 95 % interval", low=0),
+    },
+    key=("kind_a_id", "kind_b_id"),
+)
+OFFLINE_METRICS = Table(
+    "offline_metrics",
+    "How well recommenders complete held-out baskets.",
+    {
+        "recommender": Column(pl.String, "Who recommended: graph, popularity, co_purchase, ..."),
+        "slice": Column(pl.String, "Which cases: all, cold_target, ..."),
+        "metric": Column(pl.String, "hit_rate, recall, ndcg, answered, coverage"),
+        "k": Column(pl.Int32, "Length of the list looked at", low=1),
+        "value": Column(pl.Float64, "Mean over the cases, share 0-1", low=0, high=1),
+        "low": Column(pl.Float64, "Lower end of the bootstrap 95 % interval", nullable=True, low=0, high=1),
+        "high": Column(pl.Float64, "Upper end of it", nullable=True, low=0, high=1),
+        "n_cases": Column(pl.Int64, "Held-out baskets of the slice", low=0),
+    },
+    key=("recommender", "slice", "metric", "k"),
 )
 PROMPTS = Table(
     "prompts",
@@ -199,4 +277,25 @@ ACCEPTED_RELATIONS = Table(
         "probability": Column(pl.Float64, "Probability that statement and mapping hold, 0-1", low=0, high=1),
     },
     key=("relation_id", "target_kind_id"),
+)
+
+STALENESS_REPORT = Table(
+    "staleness_report",
+    "What is known of each category, how old it is, and what distilling the rest would take.",
+    {
+        "category_key": Column(pl.String, "Partition key"),
+        "category": Column(pl.String, "Title of the category"),
+        "state": Column(
+            pl.String, "How much of it is distilled", one_of=("distilled", "partly", "not_distilled")
+        ),
+        "n_skus": Column(pl.Int64, "Products", low=0),
+        "n_kinds": Column(pl.Int64, "Kinds", low=0),
+        "n_prompts": Column(pl.Int64, "Prompts it takes", low=1),
+        "n_answered": Column(pl.Int64, "Prompts with an answer in the ledger", low=0),
+        "oldest_answer_at": Column(pl.Datetime("us", "UTC"), "When its oldest answer came", nullable=True),
+        "age_days": Column(pl.Float64, "Age of that answer", nullable=True, low=0),
+        "open_input_tokens": Column(pl.Int64, "Estimated tokens of the prompts without an answer", low=0),
+        "open_output_tokens": Column(pl.Int64, "Estimated tokens of their answers", low=0),
+    },
+    key=("category_key",),
 )
