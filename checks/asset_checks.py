@@ -1,0 +1,140 @@
+"""Every check of the way, as the UI shows it; a blocking one stops what follows in the same run.
+
+The lock is elsewhere: `accepted_relations` and `published_graph` judge what they read once more, whoever started them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+
+from checks.expectations import Outcome, validate
+from pkg_assets.partitions import CATEGORIES
+from pkgraph import tables
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pkgraph.tables import Table
+
+# Checks on partitions are preview in dagster 1.13, which the version range in pyproject.toml pins.
+warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=".*partitions_def.*")
+
+
+def _result(outcomes: list[Outcome], **metadata: Any) -> dg.AssetCheckResult:
+    broken = [one for one in outcomes if not one.passed]
+    n_rows = max((one.n_rows for one in outcomes), default=0)
+    records = [
+        dg.TableRecord(
+            {
+                "holds": "yes" if one.passed else "NO",
+                "expectation": one.expectation,
+                "offenders": one.n_unexpected,
+                "sample": ", ".join(one.sample),
+            }
+        )
+        for one in sorted(outcomes, key=lambda one: one.passed)
+    ]
+    return dg.AssetCheckResult(
+        passed=bool(outcomes) and not broken,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description="; ".join(f"{one.expectation} ({one.n_unexpected})" for one in broken)[:500] or None,
+        metadata={
+            "n_rows": n_rows,
+            "n_expectations": len(outcomes),
+            "n_broken": len(broken),
+            "held_percent": 100.0 * (len(outcomes) - len(broken)) / max(len(outcomes), 1),
+            "expectations": dg.MetadataValue.table(records) if records else "none",
+            **metadata,
+        },
+    )
+
+
+def contract_check(table: Table, *, may_be_empty: bool = False, is_cut: bool = True) -> dg.AssetChecksDefinition:
+    """The Great Expectations suite that follows from a table's description."""
+
+    @dg.asset_check(
+        asset=table.name,
+        name="every_value_is_as_described",
+        description=f"{table.description} Every column keeps what its description promises.",
+        blocking=True,
+        partitions_def=CATEGORIES if is_cut else None,
+        additional_ins={"frame": dg.AssetIn(table.name)},
+    )
+    def check(frame: pl.DataFrame) -> dg.AssetCheckResult:
+        return _result(validate(frame, table, may_be_empty=may_be_empty))
+
+    return check
+
+
+def rules_result(rules: Mapping[str, tuple[str, int]], n_rows: int) -> dg.AssetCheckResult:
+    """Rules of the library as a check's result.
+
+    Args:
+        rules: Name to its sentence and the number of offenders.
+        n_rows: How many rows were looked at.
+    """
+    return _result(
+        [
+            Outcome(f"{name}: {sentence}", n_rows=n_rows, n_unexpected=count, passed=count == 0)
+            for name, (sentence, count) in rules.items()
+        ]
+    )
+
+
+@dg.asset_check(
+    asset="relations",
+    blocking=True,
+    partitions_def=CATEGORIES,
+    additional_ins={
+        "responses": dg.AssetIn("llm_responses"),
+        "found": dg.AssetIn("relations"),
+        "unreadable": dg.AssetIn("unreadable_responses"),
+    },
+)
+def nothing_is_lost_while_reading(
+    responses: pl.DataFrame, found: pl.DataFrame, unreadable: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Answers = read + unreadable, statements = relations + refused."""
+    from pkgraph.relations import RULES
+    from pkgraph.relations.conservation import Stage
+
+    stage = Stage(responses, found, unreadable)
+    return rules_result({name: (sentence, count(stage)) for name, (sentence, count) in RULES.items()}, responses.height)
+
+
+@dg.asset_check(
+    asset="mapped_relations",
+    blocking=True,
+    partitions_def=CATEGORIES,
+    additional_ins={
+        "relations": dg.AssetIn("relations"),
+        "mapped": dg.AssetIn("mapped_relations"),
+        "unmapped": dg.AssetIn("unmapped_products"),
+    },
+)
+def nothing_is_lost_while_mapping(
+    relations: pl.DataFrame, mapped: pl.DataFrame, unmapped: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Each relation is mapped or refused, and none is both."""
+    from pkgraph.mapping import RULES, MappingStage
+
+    stage = MappingStage(relations, mapped, unmapped)
+    return rules_result({name: (sentence, count(stage)) for name, (sentence, count) in RULES.items()}, relations.height)
+
+
+CHECKS = (
+    contract_check(tables.PRODUCTS, is_cut=False),
+    contract_check(tables.KINDS, is_cut=False),
+    contract_check(tables.PROMPTS),
+    contract_check(tables.LLM_RESPONSES),
+    contract_check(tables.RELATIONS, may_be_empty=True),
+    nothing_is_lost_while_reading,
+    contract_check(tables.MAPPED_RELATIONS, may_be_empty=True),
+    nothing_is_lost_while_mapping,
+    contract_check(tables.RELATION_EVIDENCE, may_be_empty=True),
+    contract_check(tables.SCORED_RELATIONS),
+)

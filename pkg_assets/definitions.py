@@ -1,0 +1,87 @@
+"""The table of contents: stages, checks, jobs and doors, listed by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from checks.asset_checks import CHECKS
+from pkg_assets.acceptance import accepted_relations, scored_relations
+from pkg_assets.baskets import co_purchase
+from pkg_assets.catalog import catalog, delivery, kinds
+from pkg_assets.classifier import hallucination_classifier, labels
+from pkg_assets.evidence import relation_evidence
+from pkg_assets.mapping import kind_index, resolution
+from pkg_assets.measurement import offline_metrics
+from pkg_assets.prompts import prompts
+from pkg_assets.publishing import published_graph
+from pkg_assets.relations import reading
+from pkg_assets.responses import llm_responses
+from pkg_assets.staleness import staleness_report
+from resources.answer_ledger import AnswerLedger
+from resources.artifacts import Artifacts
+from resources.graph_store import GraphStore
+from resources.language_models import LanguageModels
+from resources.shop import Shop
+from resources.table_store import TableStore
+
+STAGES = (
+    delivery,
+    kinds,
+    catalog,
+    co_purchase,
+    prompts,
+    llm_responses,
+    reading,
+    kind_index,
+    resolution,
+    relation_evidence,
+    labels,
+    hallucination_classifier,
+    scored_relations,
+    accepted_relations,
+    published_graph,
+    offline_metrics,
+    staleness_report,
+)
+
+DISTILLED = dg.AssetSelection.assets(catalog, prompts, llm_responses, reading, resolution)
+JUDGED = dg.AssetSelection.assets(relation_evidence, scored_relations, accepted_relations)
+
+
+def _job(name: str, selection: dg.AssetSelection, description: str) -> Any:
+    return dg.define_asset_job(
+        name, selection, description=description, executor_def=dg.in_process_executor
+    )
+
+
+JOBS = (
+    _job("read_catalog", dg.AssetSelection.assets(delivery, kinds, kind_index, co_purchase), "The whole delivery."),
+    _job("distil_category", DISTILLED, "From one category's products to its mapped relations."),
+    _job("train_classifier", dg.AssetSelection.assets(labels, hallucination_classifier), "The judge."),
+    _job("judge_category", JUDGED, "From one category's mapped relations to those that are accepted."),
+    _job("refresh_category", DISTILLED | JUDGED, "One category from its products to its accepted relations."),
+    _job("publish", dg.AssetSelection.assets(published_graph), "A graph of all that is accepted."),
+    _job("measure", dg.AssetSelection.assets(offline_metrics, staleness_report), "How good and how old it is."),
+)
+
+
+def build_defs(**overrides: object) -> dg.Definitions:
+    """The definitions, with doors replaced by name where a test brings its own."""
+    home = dg.EnvVar("PKGRAPH_HOME")
+    resources: dict[str, object] = {
+        "io_manager": TableStore(home=home),
+        "tables": TableStore(home=home),
+        "shop": Shop(home=home),
+        "language_models": LanguageModels(home=home),
+        "answer_ledger": AnswerLedger(home=home),
+        "artifacts": Artifacts(home=home),
+        "graph_store": GraphStore(home=home),
+    }
+    return dg.Definitions(
+        assets=STAGES, asset_checks=CHECKS, jobs=JOBS, resources={**resources, **overrides}
+    )
+
+
+defs = build_defs()

@@ -1,0 +1,89 @@
+"""One run after another in this process, and what to make of those that a dead process left behind."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+# Set on every run of a build, so that a later one can tell a run that goes on from one whose process was killed.
+PID_TAG = "pkgraph/pid"
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+_UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a run failed.
+
+    Attributes:
+        reason: One sentence, from the error or the failed check.
+        error: Class names of the error and its causes, outermost first; empty where a check failed.
+    """
+
+    reason: str
+    error: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Runs the jobs of the definitions on one instance."""
+
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+
+    def run(
+        self, job: str, *, partition: str | None = None, ops: dict[str, Any] | None = None
+    ) -> tuple[dg.ExecuteInProcessResult, Failure | None]:
+        result = self.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.instance,
+            partition_key=partition,
+            run_config={**_QUIET, **({"ops": ops} if ops else {})},
+            tags={PID_TAG: str(os.getpid())},
+            raise_on_error=False,
+        )
+        return result, None if result.success else _failure(result)
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> Failure:
+    for check in result.get_asset_check_evaluations():
+        if not check.passed and check.blocking:
+            return Failure(f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description or 'failed'}")
+    for event in result.all_events:
+        if event.is_step_failure and event.step_failure_data.error is not None:
+            chain, error = [], event.step_failure_data.error
+            while error is not None:
+                chain.append(error)
+                error = error.cause
+            last = chain[-1]
+            text = (event.step_failure_data.user_failure_data or last).__dict__.get("description") or last.message
+            return Failure(" ".join(str(text).split())[:500], tuple(one.cls_name or "" for one in chain))
+    return Failure("the run failed; see it in `pkgraph ui`")
+
+
+def sweep_dead_runs(instance: dg.DagsterInstance) -> list[str]:
+    """Mark runs failed whose process is gone, and free what they held; Dagster itself leaves them as started.
+
+    Returns:
+        The ids of those runs.
+    """
+    swept = []
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
+        pid = run.tags.get(PID_TAG, "")
+        if pid.isdigit() and not _is_alive(int(pid)):
+            instance.report_run_failed(run, "The process of this run was killed.")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            swept.append(run.run_id)
+    return swept
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,52 @@
+"""Stage 11: what is known of each category, how old it is, what distilling the rest would take."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+import polars as pl
+
+from pkg_assets.reporting import count_table, counts, table_result, table_spec
+from pkgraph.tables import STALENESS_REPORT
+from resources.answer_ledger import AnswerLedger
+from resources.language_models import LanguageModels
+from resources.shop import Shop
+
+if TYPE_CHECKING:
+    from pkgraph.settings import Settings
+
+GROUP = "freshness"
+
+
+@dg.asset(**table_spec(STALENESS_REPORT, GROUP), deps=["llm_responses"], code_version="1")
+def staleness_report(
+    kinds: pl.DataFrame, shop: Shop, language_models: LanguageModels, answer_ledger: AnswerLedger
+) -> dg.MaterializeResult[pl.DataFrame]:
+    from pkgraph.freshness import staleness
+
+    prompts = prompts_by_category(kinds, shop.settings())
+    with answer_ledger.open() as ledger:
+        answered_at = ledger.answered_at(prompts["prompt_id"])
+    report = staleness(kinds, prompts, answered_at, now=datetime.now(UTC))
+    still_open = report.filter(pl.col("state") != "distilled")
+    return table_result(
+        STALENESS_REPORT,
+        report,
+        sample=("category", "state", "n_kinds", "n_answered", "age_days", "open_input_tokens"),
+        by_state=count_table(counts(report, "state"), "state"),
+        models=[model.name for model in language_models.open()],
+        open_prompts=int((still_open["n_prompts"] - still_open["n_answered"]).sum()),
+        open_input_tokens=int(still_open["open_input_tokens"].sum()),
+        open_output_tokens=int(still_open["open_output_tokens"].sum()),
+    )
+
+
+def prompts_by_category(kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Every prompt the shop's settings lead to, with its category."""
+    from pkgraph.freshness import category_prompts
+    from pkgraph.prompts import prompts_of_kinds, prompts_of_purposes
+
+    return category_prompts(kinds, prompts_of_kinds(kinds, settings.prompts), prompts_of_purposes(settings.prompts))
