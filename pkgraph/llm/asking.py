@@ -84,9 +84,9 @@ class _Desk:
         known = question.known
         if known is None:
             return True
-        if self.parse_status is None or known.response.text is None or question.next_attempt >= self.attempts:
+        if self.parse_status is None or question.next_attempt >= self.attempts:
             return False
-        return self.parse_status(known.response.text) != READABLE
+        return self.parse_status(known.response.text or "") != READABLE
 
     def answer_to(self, question: _Question) -> StoredAnswer:
         """Call the model; nothing is written yet."""

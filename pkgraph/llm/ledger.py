@@ -228,7 +228,7 @@ class Ledger:
                 connection.execute(sa.select(count).select_from(table)).scalar_one()
                 for table in (PROMPTS, *_CALLS)
             ]
-            tokens_in, tokens_out, cost, n_unknown = connection.execute(sa.select(*sums, unknown)).one()
+            tokens_in, tokens_out, cost, n_unknown = connection.execute(sa.select(*[*sums, unknown])).one()
             mark = connection.scalar(sa.select(sa.func.max(RESPONSES.c.sequence)))
         return LedgerTotals(
             n_prompts=sizes[0],

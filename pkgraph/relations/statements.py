@@ -117,7 +117,8 @@ STATEMENT_RULES: dict[str, tuple[str, Callable[[Statement], bool]]] = {
     "empty_rationale": ("The rationale has at least one letter.", lambda s: _has_no_word(s.rationale)),
     "empty_explanation": ("The explanation has at least one letter.", lambda s: _has_no_word(s.explanation)),
     "too_long": (
-        "Product, rationale and explanation keep to their limits of 80, 60 and 300 characters.",
+        (f"Product, rationale and explanation have at most {MAX_PRODUCT_CHARS}, {MAX_RATIONALE_CHARS} "
+        f"and {MAX_EXPLANATION_CHARS} characters."),
         _is_too_long,
     ),
     "confidence_out_of_range": (

@@ -1,0 +1,186 @@
+"""A real HTTP server that speaks the OpenAI chat-completions protocol with scripted answers, and keeps a log.
+
+with FakeProvider(lambda asked: Reply('{"relations": []}')) as provider:
+    ... ask provider.url ...
+    assert len(provider.asked) == 1
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from pkgraph.model import Prompt, Response
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it came in; header names are lower case."""
+
+    path: str
+    body: Mapping[str, object]
+    headers: Mapping[str, str]
+
+    @property
+    def user_message(self) -> str:
+        messages = self.body["messages"]
+        assert isinstance(messages, list)
+        return str(messages[-1]["content"])
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the server sends back.
+
+    Attributes:
+        text: Content of the one choice; None is a null content.
+        status: Other than 200 sends an OpenAI error object whose message is `text`.
+        usage: Prompt and completion tokens; None leaves the usage out.
+        delay_s: Silence before the first byte; closing the server ends it.
+        raw: Sent as the body instead of everything above.
+    """
+
+    text: str | None = '{"relations": []}'
+    status: int = 200
+    usage: tuple[int, int] | None = (100, 20)
+    finish_reason: str = "stop"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay_s: float = 0.0
+    raw: bytes | None = None
+
+    def encoded(self, model: object) -> bytes:
+        if self.raw is not None:
+            return self.raw
+        if self.status != 200:
+            return json.dumps({"error": {"message": self.text, "type": "error", "code": None}}).encode()
+        message = {"role": "assistant", "content": self.text}
+        body: dict[str, object] = {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": model,
+            "choices": [{"index": 0, "message": message, "finish_reason": self.finish_reason}],
+        }
+        if self.usage is not None:
+            prompt, completion = self.usage
+            body["usage"] = {
+                "prompt_tokens": prompt,
+                "completion_tokens": completion,
+                "total_tokens": prompt + completion,
+            }
+        return json.dumps(body).encode()
+
+
+Script = Callable[[Asked], Reply]
+
+
+def in_turn(replies: Sequence[Reply]) -> Script:
+    """A script of replies one after the other; the last one is repeated for ever."""
+    left = list(replies)
+    lock = threading.Lock()
+
+    def script(_: Asked) -> Reply:
+        with lock:
+            return left.pop(0) if len(left) > 1 else left[0]
+
+    return script
+
+
+class FakeProvider:
+    """The server, on a free port of the loopback interface, from `with` to its end.
+
+    Attributes:
+        asked: Every request in the order of arrival.
+    """
+
+    def __init__(self, script: Script | Reply | Sequence[Reply] = Reply()) -> None:
+        if isinstance(script, Reply):
+            script = (script,)
+        self._script = script if callable(script) else in_turn(script)
+        self.asked: list[Asked] = []
+        self._closing = threading.Event()
+        self._server = _Server(self)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        """What `api_base` is to be."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def reply_to(self, asked: Asked) -> Reply:
+        self.asked.append(asked)
+        reply = self._script(asked)
+        self._closing.wait(reply.delay_s)
+        return reply
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, provider: FakeProvider) -> None:
+        self.provider = provider
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hung up is what the tests do on purpose; nothing is printed."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    # One connection a request: no idle sockets are left when a test ends.
+    protocol_version = "HTTP/1.0"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        headers = MappingProxyType({name.lower(): value for name, value in self.headers.items()})
+        reply = self.server.provider.reply_to(Asked(self.path, body, headers))
+        payload = reply.encoded(body.get("model"))
+        self.send_response(reply.status)
+        for name, value in {"Content-Type": "application/json", **reply.headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        self.wfile.write(payload)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@dataclass(frozen=True, slots=True)
+class PlainHttpModel:
+    """The smallest live model: one POST a prompt, no retry; for tests of the ledger and of killed runs."""
+
+    url: str
+    name: str = "plain"
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+    def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:
+        messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
+        request = urllib.request.Request(  # noqa: S310 - the loopback server of the test
+            f"{self.url}/chat/completions",
+            data=json.dumps({"model": self.name, "messages": messages}).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answered:  # noqa: S310
+            body = json.load(answered)
+        return Response(self.name, body["choices"][0]["message"]["content"], finish_reason="stop")
