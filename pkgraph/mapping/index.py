@@ -1,0 +1,239 @@
+"""The fitted index: every kind of the shop as words, weights and sparse rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from scipy import sparse
+
+from pkgraph.errors import CatalogError
+from pkgraph.mapping.curated import Curated, Words, curated
+from pkgraph.mapping.labels import ShelfLabel, expand, read_label
+from pkgraph.mapping.learned import learn_expansions
+from pkgraph.mapping.words import words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+VERSION = "1"
+KIND_COLUMNS = {
+    "kind_id": pl.String,
+    "kind": pl.String,
+    "category": pl.String,
+    "department": pl.String,
+    "n_skus": pl.Int64,
+    "popularity": pl.Float64,
+}
+FILLER_WEIGHT = 0.15
+CHARACTERS = (3, 5)
+MAX_CHARACTER_FEATURES = 60_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KindIndex:
+    """Kinds of the whole catalog, ready to be matched.
+
+    Attributes:
+        kinds: One row a kind, sorted by kind_id; its row number is the kind's row in every matrix.
+        own_synonyms: The shop's own synonym lines.
+        fingerprint: Changes with the kinds, the curated words, the calibration and the code version.
+        vocabulary: Word to column.
+        weights: float64 of shape (n_words,). Rarity of a word among kinds, share 0-1.
+        labels: Sparse 0/1 of shape (n_kinds, n_words): words of the label.
+        everything: The same for label and category together.
+        categories: The same for the category alone.
+        heads: The same for words that can be the label's noun.
+        label_shares: As labels; a row sums to 1, rare words weigh more, fillers little.
+        category_shares: As categories; a row sums to 1.
+        characters: float32 of shape (n_kinds, n_grams): TF-IDF of character n-grams, rows of length 1.
+        vectorizer: Makes the same n-grams of other texts.
+        texts: The expanded label of every kind.
+        log_skus: float64 of shape (n_kinds,). Natural logarithm of 1 + SKUs.
+        home_share: float64 of shape (n_kinds,). Share of all SKUs with this label that stand in this category.
+        in_context: float64 of shape (n_kinds,). Share of the category's SKUs that have this label.
+    """
+
+    kinds: pl.DataFrame
+    own_synonyms: tuple[str, ...]
+    fingerprint: str
+    vocabulary: dict[str, int]
+    weights: np.ndarray
+    labels: sparse.csr_matrix
+    everything: sparse.csr_matrix
+    categories: sparse.csr_matrix
+    heads: sparse.csr_matrix
+    label_shares: sparse.csr_matrix
+    category_shares: sparse.csr_matrix
+    characters: sparse.csr_matrix
+    vectorizer: Any
+    texts: tuple[str, ...]
+    log_skus: np.ndarray
+    home_share: np.ndarray
+    in_context: np.ndarray
+
+    @classmethod
+    def fit(cls, kinds: pl.DataFrame, *, own_synonyms: Sequence[str] = ()) -> KindIndex:
+        """The index of these kinds.
+
+        Args:
+            kinds: Columns kind_id, kind, category, department (may be null), n_skus, popularity.
+            own_synonyms: Lines of a shop's own, as `read_synonyms` gives them.
+
+        Raises:
+            CatalogError: A column is missing, or there is no kind. Nothing was fitted.
+        """
+        frame = _checked(kinds)
+        return _fit(frame, tuple(own_synonyms))
+
+    def save(self, path: Path) -> None:
+        """Write what fitting needs; fitting is quicker than reading matrices and cannot go out of date."""
+        document = {
+            "format": 1,
+            "own_synonyms": list(self.own_synonyms),
+            "kinds": self.kinds.to_dict(as_series=False),
+        }
+        path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> KindIndex:
+        """The index that was saved.
+
+        Raises:
+            CatalogError: The file is missing or is no index.
+        """
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            kinds = pl.DataFrame(document["kinds"], schema=KIND_COLUMNS)
+            own = tuple(str(line) for line in document["own_synonyms"])
+        except (OSError, ValueError, TypeError, KeyError, pl.exceptions.PolarsError) as error:
+            raise CatalogError(
+                f"{path} holds no index of kinds.", remedy="Materialize `kind_index` again."
+            ) from error
+        return cls.fit(kinds, own_synonyms=own)
+
+
+def _checked(kinds: pl.DataFrame) -> pl.DataFrame:
+    missing = sorted(KIND_COLUMNS.keys() - set(kinds.columns))
+    if missing:
+        raise CatalogError(f"The kinds lack the columns {', '.join(missing)}.")
+    if kinds.is_empty():
+        raise CatalogError("There is no kind to map to.", remedy="Read the catalog first.")
+    frame = kinds.select(pl.col(name).cast(dtype) for name, dtype in KIND_COLUMNS.items())
+    return frame.unique("kind_id", keep="first", maintain_order=True).sort("kind_id")
+
+
+def _incidence(rows: Iterable[Words], vocabulary: dict[str, int], n_rows: int) -> sparse.csr_matrix:
+    """0/1 rows of known words."""
+    pairs = [(row, vocabulary[w]) for row, tokens in enumerate(rows) for w in set(tokens) if w in vocabulary]
+    at = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+    return sparse.csr_matrix((np.ones(len(at)), (at[:, 0], at[:, 1])), shape=(n_rows, len(vocabulary)))
+
+
+def _shares(incidence: sparse.csr_matrix, weights: np.ndarray) -> sparse.csr_matrix:
+    weighted = incidence.multiply(weights).tocsr()
+    total = np.asarray(weighted.sum(axis=1)).ravel()
+    return (
+        sparse.diags(np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)).dot(weighted).tocsr()
+    )
+
+
+def _rarity(everything: sparse.csr_matrix) -> np.ndarray:
+    n_kinds = everything.shape[0]
+    count = np.asarray((everything > 0).sum(axis=0)).ravel()
+    return np.log((1 + n_kinds) / (1 + count)) / math.log(1 + n_kinds) if n_kinds > 1 else np.ones(len(count))
+
+
+def _home_share(frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    skus = pl.col("n_skus").fill_null(0) + 1
+    shares = frame.select(
+        home=skus / skus.sum().over("kind"),
+        context=skus / skus.sum().over("category"),
+    )
+    return shares["home"].to_numpy(), shares["context"].to_numpy()
+
+
+def _fingerprint(frame: pl.DataFrame, own_synonyms: tuple[str, ...], known: Curated) -> str:
+    digest = hashlib.sha256()
+    from pkgraph.mapping.calibration import calibration_text
+
+    parts = [VERSION, calibration_text(), *own_synonyms, repr(sorted(known.synonyms.items()))]
+    parts += [repr(sorted(known.abbreviations.items())), repr(known.rivals)]
+    parts += [
+        repr(sorted(known.soft)),
+        repr(sorted(known.fillers)),
+        json.dumps(frame.to_dict(as_series=False)),
+    ]
+    for part in parts:
+        digest.update(part.encode() + b"\x1f")
+    return digest.hexdigest()[:16]
+
+
+def _read_kinds(frame: pl.DataFrame, known: Curated) -> tuple[list[ShelfLabel], list[Words]]:
+    labels = [read_label(kind, known) for kind in frame["kind"]]
+    titles = {c: read_label(c, known).all_words for c in frame["category"].unique()}
+    departments = {d: expand(words(d or ""), known) for d in frame["department"].unique()}
+    # Of a department only what an abbreviation says of it counts: "PRODUCE" makes its kinds fresh.
+    states = {d: tuple(w for w in full if w not in words(d or "")) for d, full in departments.items()}
+    categories = [
+        (*titles[c], *states[d]) for c, d in zip(frame["category"], frame["department"], strict=True)
+    ]
+    learned = learn_expansions([label.all_words for label in labels], categories, frame["kind"].to_list())
+    grown = [
+        ShelfLabel((*label.all_words, *more), (*label.main_words, *more), label.heads)
+        for label, more in zip(labels, learned, strict=True)
+    ]
+    return grown, categories
+
+
+def _fit(frame: pl.DataFrame, own_synonyms: tuple[str, ...]) -> KindIndex:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    known = curated(own_synonyms)
+    labels, categories = _read_kinds(frame, known)
+    texts = tuple(" ".join(label.all_words) for label in labels)
+    counts = Counter(w for label, c in zip(labels, categories, strict=True) for w in {*label.all_words, *c})
+    vocabulary = {word: column for column, word in enumerate(sorted(counts))}
+    n = frame.height
+    everything = _incidence(
+        ((*label.all_words, *c) for label, c in zip(labels, categories, strict=True)), vocabulary, n
+    )
+    weights = _rarity(everything)
+    filler = np.array([FILLER_WEIGHT if w in known.fillers else 1.0 for w in sorted(counts)])
+    label_rows = _incidence((label.all_words for label in labels), vocabulary, n)
+    main_rows = _incidence((label.main_words for label in labels), vocabulary, n)
+    category_rows = _incidence(categories, vocabulary, n)
+    vectorizer = TfidfVectorizer(
+        analyzer="char_wb",
+        ngram_range=CHARACTERS,
+        dtype=np.float32,
+        sublinear_tf=True,
+        max_features=MAX_CHARACTER_FEATURES,
+    )
+    home, context = _home_share(frame)
+    return KindIndex(
+        kinds=frame,
+        own_synonyms=own_synonyms,
+        fingerprint=_fingerprint(frame, own_synonyms, known),
+        vocabulary=vocabulary,
+        weights=weights,
+        labels=label_rows,
+        everything=everything,
+        categories=category_rows,
+        heads=_incidence((label.heads for label in labels), vocabulary, n),
+        label_shares=_shares(main_rows, weights * filler),
+        category_shares=_shares(category_rows, weights * filler),
+        characters=vectorizer.fit_transform([text or " " for text in texts]).tocsr(),
+        vectorizer=vectorizer,
+        texts=texts,
+        log_skus=np.log1p(frame["n_skus"].fill_null(0).to_numpy()),
+        home_share=home,
+        in_context=context,
+    )
