@@ -1,0 +1,45 @@
+"""The rationales of a graph, and which of them a purpose in words stands for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkgraph.model import normalise_rationale
+from pkgraph.recommend.answers import Purpose
+from pkgraph.recommend.search import find_documents
+
+if TYPE_CHECKING:
+    from pkgraph.snapshot.layout import Sections
+
+MAX_TEXT = 400
+MAX_RATIONALES = 5
+"""Rationales that one purpose in words may stand for."""
+
+
+def all_purposes(s: Sections) -> tuple[Purpose, ...]:
+    """Every rationale, the most widely served first, ties by its words."""
+    asked = set(s.edge_rationale[s.edge_source < 0].tolist())
+    found = [_purpose(s, row, is_asked=row in asked) for row in range(len(s.rationale_ids))]
+    return tuple(sorted(found, key=lambda purpose: (-purpose.n_kinds, purpose.rationale)))
+
+
+def _purpose(s: Sections, row: int, *, is_asked: bool) -> Purpose:
+    node = len(s.kind_ids) + row
+    start, end = s.path_offsets[node : node + 2].tolist()
+    served = len(np.unique(s.path_target[start:end]))
+    return Purpose(s.rationale_ids[row], s.rationale_texts[row], served, is_asked)
+
+
+def resolve_purpose(s: Sections, purpose: str) -> list[int]:
+    """Rows of the rationale with that spelling; without one, of those that hold the most of its words."""
+    wanted = normalise_rationale(purpose[:MAX_TEXT])
+    documents, n_words, values = find_documents(s, wanted)
+    first = len(s.sku_ids) + len(s.kind_ids)
+    is_rationale = documents >= first
+    rows, n_words, values = documents[is_rationale] - first, n_words[is_rationale], values[is_rationale]
+    best = rows[np.lexsort((rows, -values, -n_words))].tolist()
+    exact = [row for row in best if s.rationale_texts[row] == wanted]
+    fullest = set(rows[n_words == n_words.max(initial=0)].tolist())
+    return exact or [row for row in best if row in fullest][:MAX_RATIONALES]

@@ -1,0 +1,86 @@
+"""One array, one file: a checked header of 64 bytes, then the values, little-endian."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkgraph.errors import SnapshotDamaged
+from pkgraph.snapshot.layout import FORMAT_VERSION, MIN_READER_VERSION, Array, ArraySpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAGIC = b"PKGRAPH\x00"
+HEADER_SIZE = 64
+"""One cache line, so that the values behind it are aligned."""
+
+_HEADER = struct.Struct("<8sHH4x8sQ28x")  # magic, format version, min reader version, dtype, count
+_CHECKSUM = struct.Struct("<I")
+
+
+def header_of(spec: ArraySpec, count: int, *, min_reader: int = MIN_READER_VERSION) -> bytes:
+    body = _HEADER.pack(MAGIC, FORMAT_VERSION, min_reader, spec.dtype.encode().ljust(8, b"\x00"), count)
+    return body + _CHECKSUM.pack(zlib.crc32(body))
+
+
+def read_only(path: str, flags: int) -> int:
+    """An opener for files that no one writes again."""
+    return os.open(path, flags, 0o444)
+
+
+def write_array(path: Path, spec: ArraySpec, values: Array) -> None:
+    """Write one array and wait until it is on the disk.
+
+    Raises:
+        FileExistsError: There is such a file already. Nothing is changed.
+    """
+    with open(path, "xb", opener=read_only) as file:
+        file.write(header_of(spec, len(values)))
+        file.write(np.ascontiguousarray(values, dtype=spec.dtype).view("<u1").data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _count_in(header: bytes, spec: ArraySpec, path: Path) -> int:
+    if len(header) < HEADER_SIZE or not header.startswith(MAGIC):
+        raise SnapshotDamaged(f"{path} is not an array of a snapshot.")
+    body, checksum = header[: _HEADER.size], header[_HEADER.size :]
+    if _CHECKSUM.unpack(checksum)[0] != zlib.crc32(body):
+        raise SnapshotDamaged(f"{path} has a damaged header.")
+    _, _, min_reader, dtype, count = _HEADER.unpack(body)
+    if min_reader > FORMAT_VERSION:
+        raise SnapshotDamaged(
+            f"{path} needs a reader of format {min_reader} or later, this one reads up to {FORMAT_VERSION}.",
+            remedy="Update pkgraph.",
+        )
+    if dtype.rstrip(b"\x00") != spec.dtype.encode():
+        raise SnapshotDamaged(f"{path} holds {dtype.rstrip(bytes(1))!r} where {spec.dtype} belongs.")
+    return int(count)
+
+
+def map_array(path: Path, spec: ArraySpec) -> Array:
+    """The values of one file as a read-only view over its memory map.
+
+    The size is checked before anything is mapped: reading behind a file's end kills the process (SIGBUS).
+
+    Raises:
+        SnapshotDamaged: The file is missing, cut, too long, or not what belongs there.
+    """
+    try:
+        with path.open("rb") as file:
+            count = _count_in(file.read(HEADER_SIZE), spec, path)
+            size = os.fstat(file.fileno()).st_size
+            expected = HEADER_SIZE + count * np.dtype(spec.dtype).itemsize
+            if size != expected:
+                raise SnapshotDamaged(f"{path} has {size} bytes where {expected} belong.")
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise SnapshotDamaged(f"{path} cannot be read: {error.strerror}.") from error
+    # A plain ndarray view: slicing np.memmap itself costs three times as much.
+    return np.frombuffer(mapped, dtype=spec.dtype, count=count, offset=HEADER_SIZE)

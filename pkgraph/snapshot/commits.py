@@ -1,0 +1,180 @@
+"""Which snapshot is served: commits are numbered files that name a snapshot, the newest readable one counts.
+
+root/commits/00000000000000000007.json    names snapshots/7-1f0c2b7d9a3e, what the gate saw, and its parent
+root/snapshots/7-1f0c2b7d9a3e/            the arrays and their manifest
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkgraph.errors import SnapshotDamaged, SnapshotMissing
+from pkgraph.model import GateReport
+from pkgraph.snapshot.manifest import MANIFEST_NAME, unsealed
+from pkgraph.snapshot.reader import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_COMMIT = re.compile(r"\d{20}\.json")
+_FOLDER = re.compile(r"\d+-[0-9a-f]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One commit.
+
+    Attributes:
+        sequence: The order of commits, from 1; the time is information only.
+        action: "publish" or "rollback".
+        parent: Sequence of the commit that was served before; None for the first.
+        manifest_sha256: Digest of the manifest that was committed.
+        gate: What the gate saw on the committed bytes.
+        path: Folder of the snapshot.
+    """
+
+    sequence: int
+    action: str
+    snapshot_id: str
+    parent: int | None
+    created_at: str
+    manifest_sha256: str
+    gate: GateReport
+    path: Path
+
+    @property
+    def is_present(self) -> bool:
+        """Old snapshots are removed, their commits stay as history."""
+        return (self.path / MANIFEST_NAME).is_file()
+
+
+def commits_folder(root: Path) -> Path:
+    return root / "commits"
+
+
+def snapshots_folder(root: Path) -> Path:
+    return root / "snapshots"
+
+
+def commit_path(root: Path, sequence: int) -> Path:
+    return commits_folder(root) / f"{sequence:020d}.json"
+
+
+def sequences(root: Path) -> list[int]:
+    """Numbers of all commit files, readable or not, newest first."""
+    folder = commits_folder(root)
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    return sorted((int(name[:20]) for name in names if _COMMIT.fullmatch(name)), reverse=True)
+
+
+def to_json(record: Record) -> dict[str, Any]:
+    return {
+        "format_version": 1,
+        "sequence": record.sequence,
+        "action": record.action,
+        "snapshot": record.path.name,
+        "snapshot_id": record.snapshot_id,
+        "parent": record.parent,
+        "created_at": record.created_at,
+        "manifest_sha256": record.manifest_sha256,
+        "gate": {"evaluated": dict(record.gate.evaluated), "broken": dict(record.gate.broken)},
+    }
+
+
+def read_record(root: Path, sequence: int) -> Record:
+    """One commit.
+
+    Raises:
+        SnapshotDamaged: The file is missing, damaged, or not the commit its name says.
+    """
+    path = commit_path(root, sequence)
+    data = unsealed(path)
+    try:
+        folder = data["snapshot"]
+        if data["sequence"] != sequence or not _FOLDER.fullmatch(folder):  # never a path out of the root
+            raise SnapshotDamaged(f"{path} is damaged: it is another commit's.")
+        return Record(
+            sequence=sequence,
+            action=data["action"],
+            snapshot_id=data["snapshot_id"],
+            parent=data["parent"],
+            created_at=data["created_at"],
+            manifest_sha256=data["manifest_sha256"],
+            gate=GateReport(data["gate"]["evaluated"], data["gate"]["broken"]),
+            path=snapshots_folder(root) / folder,
+        )
+    except (KeyError, TypeError) as error:
+        raise SnapshotDamaged(f"{path} lacks what a commit holds: {error}.") from error
+
+
+def _readable(root: Path) -> Iterator[Record]:
+    for sequence in sequences(root):
+        try:
+            yield read_record(root, sequence)
+        except SnapshotDamaged:
+            continue
+
+
+def snapshots(root: Path) -> list[Record]:
+    """All readable commits, newest first; `is_present` says whether the snapshot is still there."""
+    return list(_readable(Path(root)))
+
+
+def manifest_digest(path: Path) -> str:
+    try:
+        return hashlib.sha256((path / MANIFEST_NAME).read_bytes()).hexdigest()
+    except OSError as error:
+        raise SnapshotDamaged(f"{path / MANIFEST_NAME} cannot be read: {error.strerror}.") from error
+
+
+def open_record(record: Record, *, verify: bool = False) -> Snapshot:
+    """The snapshot of a commit.
+
+    Raises:
+        SnapshotMissing: Its folder was removed.
+        SnapshotDamaged: It is not what was committed.
+    """
+    snapshot = Snapshot.open(record.path, verify=verify)
+    if manifest_digest(record.path) != record.manifest_sha256:
+        raise SnapshotDamaged(f"{record.path / MANIFEST_NAME} is not the one that was committed.")
+    return dataclasses.replace(snapshot, record=record)
+
+
+def open_published(root: Path, *, verify: bool = False) -> Snapshot:
+    """The newest readable snapshot; `skipped` says why newer ones were passed over.
+
+    Raises:
+        SnapshotMissing: Nothing was ever published here.
+        SnapshotDamaged: No commit leads to a readable snapshot.
+    """
+    root = Path(root)
+    for _ in range(3):  # a publisher may remove old snapshots while this walks down; then look again
+        known = sequences(root)
+        if not known:
+            raise SnapshotMissing(f"Nothing is published at {root}.", remedy="Run `pkgraph build` first.")
+        skipped: list[str] = []
+        for sequence in known:
+            try:
+                snapshot = open_record(read_record(root, sequence), verify=verify)
+            except (SnapshotDamaged, SnapshotMissing) as error:
+                skipped.append(f"commit {sequence}: {error.what}")
+                continue
+            return dataclasses.replace(snapshot, skipped=tuple(skipped))
+        if sequences(root) == known:
+            break
+    raise SnapshotDamaged(
+        f"No snapshot at {root} can be read: {skipped[0]}", remedy="Run `pkgraph build` to publish again."
+    )
+
+
+def current(root: Path) -> Record | None:
+    """The commit that is served; None where nothing readable is published."""
+    try:
+        return open_published(root).record
+    except (SnapshotMissing, SnapshotDamaged):
+        return None

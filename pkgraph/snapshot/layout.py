@@ -1,0 +1,264 @@
+"""What a snapshot holds, array by array: the writer, the reader, the rules and the tests walk this one list.
+
+A node is a kind or a rationale: kinds come first (0 to n_kinds - 1), rationales follow.
+Rows of SKUs, kinds and rationales are in the order of their ids: a tie broken by row is a tie broken by id.
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+
+from pkgraph.model import RelationType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+Array = npt.NDArray[Any]
+
+FORMAT_VERSION = 1
+MIN_READER_VERSION = 1
+
+RELATION_TYPES = tuple(RelationType)
+"""A relation type is stored as its place in this tuple; the manifest repeats the names."""
+
+HOLDS_BOTH_WAYS = frozenset(
+    {
+        RelationType.COMPLEMENT,
+        RelationType.INGREDIENT,
+        RelationType.OCCASION,
+        RelationType.AUDIENCE,
+        RelationType.SUBSTITUTE,
+    }
+)
+"""Types that are read from target to source too; docs/adr says why an accessory is not."""
+
+SHARES_A_PURPOSE = HOLDS_BOTH_WAYS - {RelationType.SUBSTITUTE}
+"""Types whose source serves the rationale as its target does; what stands in for a thing need not."""
+
+MAX_ROW = 32
+"""Merged targets kept a node. A prototype lost 1.7 % of recall@10 at 2 M SKUs; 50 cost 2.3x the bytes."""
+
+WEIGHT_SCALE = 4096
+"""A weight is round(-ln(1 - share) * WEIGHT_SCALE): adding integers is the noisy-or, bit-equal everywhere."""
+
+MAX_SHARE = 1 - 2**-12
+"""Surer than this counts as this, so that one path cannot weigh more than all others together."""
+
+
+class Strings:
+    """A table of texts as one run of UTF-8 bytes and where each text starts.
+
+    Attributes:
+        offsets: int64 of shape (n + 1,). Text i is data[offsets[i]:offsets[i + 1]].
+        data: uint8, the texts one after the other.
+    """
+
+    __slots__ = ("data", "offsets")
+
+    def __init__(self, offsets: Array, data: Array) -> None:
+        self.offsets = offsets
+        self.data = data
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Strings:
+        encoded = [text.encode() for text in texts]
+        offsets = np.zeros(len(encoded) + 1, dtype="<i8")
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        return cls(offsets, np.frombuffer(b"".join(encoded), dtype="<u1"))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> str:
+        return self.raw(row).decode()
+
+    def __iter__(self) -> Iterator[str]:
+        return (self[row] for row in range(len(self)))
+
+    def raw(self, row: int) -> bytes:
+        if not 0 <= row < len(self):  # list() and bisect end on it; a negative row would read another text
+            raise IndexError(row)
+        start, end = self.offsets[row : row + 2].tolist()
+        return bytes(self.data[start:end])
+
+    def find(self, text: str) -> int:
+        """Row of the text in a sorted table, -1 where it is not there."""
+        key = text.encode(errors="surrogatepass")
+        row = bisect.bisect_left(range(len(self)), key, key=self.raw)
+        return row if row < len(self) and self.raw(row) == key else -1
+
+    def starting_with(self, prefix: str) -> range:
+        """Rows of a sorted table whose text starts so."""
+        key = prefix.encode(errors="surrogatepass")
+        rows = range(len(self))
+        first = bisect.bisect_left(rows, key, key=self.raw)
+        last = bisect.bisect_left(rows, True, lo=first, key=lambda row: not self.raw(row).startswith(key))
+        return range(first, last)
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """Every array of a snapshot, in the order of the data.
+
+    Beside every array stands its dimension and, where it is no text, its dtype.
+    A dimension `x+1` marks offsets in compressed sparse row form: item i owns [offsets[i], offsets[i + 1]).
+
+    Attributes:
+        sku_popularity: Share of baskets, 0-1.
+        sku_price: The shop's currency, NaN where unknown.
+        sku_brand: Row of brand_names, -1 where unknown.
+        kind_skus: SKU rows of every kind, most popular first, ties by SKU.
+        edge_source: Kind, -1 where the rationale itself was asked about.
+        edge_probability: Share 0-1, the surest of the statements that were merged.
+        edge_explanation: Row of explanation_texts, the sentence of that statement.
+        statement_probability: Share 0-1 of the single statement; statements of an edge stand surest first.
+        path_edge: Edge that ends (read forwards) or starts (read backwards) at the path's target.
+        path_via: Edge that ties the node to the same rationale, -1 where the path is one edge.
+        path_weight: Integer weight, descending per node, ties by target, edge, via.
+        row_weight: Sum of the weights of the node's paths to that target; descending, ties by target.
+        row_path: Position of the heaviest of these paths.
+        posting_documents: SKU rows, then kinds (+ n_skus), then rationales (+ n_skus + n_kinds); ascending.
+    """
+
+    sku_ids: Annotated[Strings, "skus"]
+    sku_titles: Annotated[Strings, "skus"]
+    sku_kind: Annotated[Array, "skus", "<i4"]
+    sku_popularity: Annotated[Array, "skus", "<f8"]
+    sku_price: Annotated[Array, "skus", "<f8"]
+    sku_brand: Annotated[Array, "skus", "<i4"]
+    brand_names: Annotated[Strings, "brands"]
+    kind_ids: Annotated[Strings, "kinds"]
+    kind_titles: Annotated[Strings, "kinds"]
+    kind_categories: Annotated[Strings, "kinds"]
+    kind_departments: Annotated[Strings, "kinds"]
+    kind_sku_offsets: Annotated[Array, "kinds+1", "<i8"]
+    kind_skus: Annotated[Array, "skus", "<i4"]
+    rationale_ids: Annotated[Strings, "rationales"]
+    rationale_texts: Annotated[Strings, "rationales"]
+    edge_source: Annotated[Array, "edges", "<i4"]
+    edge_type: Annotated[Array, "edges", "<u1"]
+    edge_rationale: Annotated[Array, "edges", "<i4"]
+    edge_target: Annotated[Array, "edges", "<i4"]
+    edge_probability: Annotated[Array, "edges", "<f8"]
+    edge_explanation: Annotated[Array, "edges", "<i4"]
+    explanation_texts: Annotated[Strings, "explanations"]
+    edge_statement_offsets: Annotated[Array, "edges+1", "<i8"]
+    statement_relation_ids: Annotated[Strings, "statements"]
+    statement_prompt: Annotated[Array, "statements", "<i4"]
+    statement_response: Annotated[Array, "statements", "<i4"]
+    statement_model: Annotated[Array, "statements", "<i4"]
+    statement_phrase: Annotated[Array, "statements", "<i4"]
+    statement_probability: Annotated[Array, "statements", "<f8"]
+    statement_stated_confidence: Annotated[Array, "statements", "<f8"]
+    statement_match_score: Annotated[Array, "statements", "<f8"]
+    prompt_ids: Annotated[Strings, "prompts"]
+    response_ids: Annotated[Strings, "responses"]
+    model_names: Annotated[Strings, "models"]
+    phrase_texts: Annotated[Strings, "phrases"]
+    path_offsets: Annotated[Array, "nodes+1", "<i8"]
+    path_target: Annotated[Array, "paths", "<i4"]
+    path_edge: Annotated[Array, "paths", "<i4"]
+    path_via: Annotated[Array, "paths", "<i4"]
+    path_weight: Annotated[Array, "paths", "<u4"]
+    row_offsets: Annotated[Array, "nodes+1", "<i8"]
+    row_target: Annotated[Array, "rows", "<i4"]
+    row_weight: Annotated[Array, "rows", "<u4"]
+    row_path: Annotated[Array, "rows", "<i4"]
+    words: Annotated[Strings, "words"]
+    posting_offsets: Annotated[Array, "words+1", "<i8"]
+    posting_documents: Annotated[Array, "postings", "<i4"]
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """One file of a snapshot."""
+
+    name: str
+    dtype: str
+    dimension: str
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.arr"
+
+
+def _specs() -> Iterator[ArraySpec]:
+    for name, hint in get_type_hints(Sections, include_extras=True).items():
+        dimension, *dtype = hint.__metadata__
+        if dtype:
+            yield ArraySpec(name, dtype[0], dimension)
+        else:
+            yield ArraySpec(f"{name}.offsets", "<i8", f"{dimension}+1")
+            yield ArraySpec(f"{name}.bytes", "<u1", f"{name}.bytes")
+
+
+SPECS = tuple(_specs())
+
+OFFSETS = {
+    "kind_sku_offsets": "skus",
+    "edge_statement_offsets": "statements",
+    "path_offsets": "paths",
+    "row_offsets": "rows",
+    "posting_offsets": "postings",
+    **{spec.name: f"{spec.name.removesuffix('.offsets')}.bytes" for spec in SPECS if ".offsets" in spec.name},
+}
+"""Offsets array to the dimension that its last entry must equal."""
+
+
+def to_arrays(sections: Sections) -> dict[str, Array]:
+    """The sections as named flat arrays, in the order of SPECS."""
+    arrays: dict[str, Array] = {}
+    for section in fields(Sections):
+        value = getattr(sections, section.name)
+        if isinstance(value, Strings):
+            arrays[f"{section.name}.offsets"], arrays[f"{section.name}.bytes"] = value.offsets, value.data
+        else:
+            arrays[section.name] = value
+    return arrays
+
+
+def from_arrays(arrays: Mapping[str, Array]) -> Sections:
+    """The sections over the given arrays; nothing is copied."""
+    values: dict[str, Any] = {}
+    for section in fields(Sections):
+        if section.name not in arrays:
+            values[section.name] = Strings(arrays[f"{section.name}.offsets"], arrays[f"{section.name}.bytes"])
+        else:
+            values[section.name] = arrays[section.name]
+    return Sections(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Where the rows given to the compiler went: none disappears.
+
+    Attributes:
+        n_accepted: Accepted rows that came in.
+        refused: Reason to the number of accepted rows that were not compiled.
+        kinds_without_relations: Kinds of the catalog that are in no edge.
+    """
+
+    n_accepted: int
+    refused: Mapping[str, int]
+    kinds_without_relations: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledGraph:
+    """A graph in memory, ready to be published."""
+
+    sections: Sections
+    intake: Intake
+
+    @property
+    def n_edges(self) -> int:
+        return len(self.sections.edge_target)
+
+    @property
+    def n_skus(self) -> int:
+        return len(self.sections.sku_kind)

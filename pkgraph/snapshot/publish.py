@@ -1,0 +1,248 @@
+"""Publishing: write, re-read, judge, rename, commit. A reader sees exactly the old or exactly the new graph.
+
+The commit is the exclusive creation of a numbered file (`os.link`): only one of two publishers gets it.
+The lock in front of it is for manners, and so that left-overs under it are known to belong to the dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pkgraph.errors import GateRefused, InputError, PublishConflict, SnapshotDamaged, SnapshotMissing
+from pkgraph.model import GateReport
+from pkgraph.snapshot.commits import (
+    Record,
+    commit_path,
+    commits_folder,
+    current,
+    manifest_digest,
+    open_record,
+    sequences,
+    snapshots,
+    snapshots_folder,
+    to_json,
+)
+from pkgraph.snapshot.layout import CompiledGraph
+from pkgraph.snapshot.manifest import Manifest, sealed
+from pkgraph.snapshot.reader import Snapshot
+from pkgraph.snapshot.retention import remove_leftovers, remove_old
+from pkgraph.snapshot.rules import RULES, judge_by_rules
+from pkgraph.snapshot.writing import Moment, sync_folder, write_file, write_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Judge = Callable[[Snapshot], GateReport]
+"""Looks at the snapshot that was written and re-read, and says what it looked at and what is broken."""
+
+MOMENTS = (
+    "locked",
+    "file_written",
+    "manifest_written",
+    "folder_synced",
+    "judged",
+    "renamed",
+    "commit_written",
+    "linked",
+    "committed",
+    "cleaned",
+)
+"""Names that `moment` is called with, in this order; `file_written` once a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publisher gets back.
+
+    Attributes:
+        is_new: False where the served graph was the same already; then nothing was committed.
+    """
+
+    sequence: int
+    snapshot_id: str
+    path: Path
+    gate: GateReport
+    is_new: bool
+
+
+def publish(
+    root: Path,
+    compiled: CompiledGraph,
+    *,
+    inputs: Mapping[str, Any],
+    judge: Judge,
+    created_at: str,
+    keep: int = 3,
+    moment: Moment = lambda _: None,
+) -> Published:
+    """Publish a graph under the gate.
+
+    Args:
+        root: Folder of commits and snapshots; made where it is missing.
+        compiled: The graph.
+        inputs: What the graph was made from, plain JSON: catalog, prompts, models, answers, labels,
+            classifier, code, certificate, override. Part of the snapshot's identity.
+        judge: The caller's part of the gate; the rules of the graph itself are always asked.
+        created_at: When, as text; information only.
+        keep: Distinct snapshots that stay, at least 3 whatever is said here.
+        moment: Called with the names of MOMENTS as they pass; tests kill the process there.
+
+    Raises:
+        GateRefused: A rule or the judge refused, or evaluated nothing. Nothing was committed.
+        PublishConflict: Another publisher is at work or was first. Nothing was committed.
+        SnapshotDamaged: What was read back is not what was written. Nothing was committed.
+    """
+    root = Path(root)
+    with _only_publisher(root):
+        moment("locked")
+        remove_leftovers(root)
+        served = current(root)
+        sequence = next(iter(sequences(root)), 0) + 1
+        temporary = snapshots_folder(root) / f".tmp-{sequence}"
+        try:
+            manifest = write_snapshot(temporary, compiled, inputs, moment)
+            gate = _judged(Snapshot.open(temporary, verify=True), judge)
+            moment("judged")
+            if served is not None and _is_the_same(served, manifest):
+                return Published(served.sequence, served.snapshot_id, served.path, served.gate, is_new=False)
+            path = _settle(root, temporary, sequence, manifest)
+            moment("renamed")
+            record = Record(
+                sequence=sequence,
+                action="publish",
+                snapshot_id=manifest.snapshot_id,
+                parent=served.sequence if served else None,
+                created_at=created_at,
+                manifest_sha256=manifest_digest(path),
+                gate=gate,
+                path=path,
+            )
+            _commit(root, record, moment)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        with contextlib.suppress(OSError):  # what stays now is removed by the next publisher
+            remove_old(root, keep=max(3, keep))
+        moment("cleaned")
+    return Published(sequence, manifest.snapshot_id, path, gate, is_new=True)
+
+
+def rollback(root: Path, target: int | str, *, created_at: str) -> Record:
+    """Serve an old snapshot again, by a new commit that names it.
+
+    Args:
+        root: Folder of commits and snapshots.
+        target: Sequence number of a commit, or the id of a snapshot (or the start of it).
+        created_at: When, as text; information only.
+
+    Raises:
+        InputError: No such commit, or its snapshot was removed. Nothing changed.
+        SnapshotDamaged: The old snapshot is damaged. Nothing changed.
+        PublishConflict: Another publisher is at work or was first. Nothing changed.
+    """
+    root = Path(root)
+    with _only_publisher(root):
+        remove_leftovers(root)
+        found = _find(root, target)
+        open_record(found, verify=True)
+        served = current(root)
+        record = dataclasses.replace(
+            found,
+            sequence=sequences(root)[0] + 1,
+            action="rollback",
+            parent=served.sequence if served else None,
+            created_at=created_at,
+        )
+        _commit(root, record, lambda _: None)
+    return record
+
+
+def _find(root: Path, target: int | str) -> Record:
+    known = [record for record in snapshots(root) if record.is_present]
+    for record in known:
+        by_id = isinstance(target, str) and target and record.snapshot_id.startswith(target)
+        if by_id or str(record.sequence) == str(target):
+            return record
+    names = ", ".join(f"{record.sequence} ({record.snapshot_id})" for record in known) or "none"
+    raise InputError(f"There is no snapshot {target} to go back to.", remedy=f"Present: {names}.")
+
+
+@contextlib.contextmanager
+def _only_publisher(root: Path) -> Iterator[None]:
+    for folder in (root, snapshots_folder(root), commits_folder(root)):
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(folder.parent)
+    with (root / ".lock").open("a") as lock:  # never removed: removing a lock file lets two hold "the" lock
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PublishConflict(
+                f"Another publisher is at work at {root}.", remedy="Publish again when it is done."
+            ) from None
+        yield
+
+
+def _judged(candidate: Snapshot, judge: Judge) -> GateReport:
+    ours = judge_by_rules(candidate.sections, candidate.manifest.intake)
+    theirs = judge(candidate)
+    gate = GateReport({**ours.evaluated, **theirs.evaluated}, {**ours.broken, **theirs.broken})
+    if not theirs.evaluated:
+        raise GateRefused(
+            "The judge of the graph evaluated nothing; nothing was published.", broken=dict(gate.broken)
+        )
+    if not gate.is_open:
+        reasons = [f"{name} ({count})" for name, count in gate.broken.items()]
+        reasons += [f"{name} looked at nothing" for name, rows in gate.evaluated.items() if not rows]
+        sentences = [RULES[name].sentence for name in gate.broken if name in RULES]
+        raise GateRefused(
+            f"The graph stays unpublished, it breaks {', '.join(reasons)}.",
+            broken=dict(gate.broken),
+            remedy=" ".join([*sentences, "Correct the accepted relations and publish again."]),
+        )
+    return gate
+
+
+def _is_the_same(record: Record, manifest: Manifest) -> bool:
+    """Whether a commit leads to this very content; a copy that was damaged on the disk does not."""
+    if record.snapshot_id != manifest.snapshot_id:
+        return False
+    try:
+        open_record(record, verify=True)
+    except (SnapshotDamaged, SnapshotMissing):
+        return False
+    return True
+
+
+def _settle(root: Path, temporary: Path, sequence: int, manifest: Manifest) -> Path:
+    """The snapshot under its final name; one that is there already with the same content is used again."""
+    for record in snapshots(root):
+        if _is_the_same(record, manifest):
+            return record.path
+    path = snapshots_folder(root) / f"{sequence}-{manifest.snapshot_id}"
+    temporary.rename(path)
+    sync_folder(path.parent)
+    return path
+
+
+def _commit(root: Path, record: Record, moment: Moment) -> None:
+    draft = commits_folder(root) / f".tmp-{record.sequence}"
+    write_file(draft, sealed(to_json(record)))
+    moment("commit_written")
+    try:
+        os.link(draft, commit_path(root, record.sequence))
+    except FileExistsError:
+        raise PublishConflict(
+            f"Another publisher took number {record.sequence} at {root}.", remedy="Publish again."
+        ) from None
+    finally:
+        draft.unlink()
+    moment("linked")
+    sync_folder(commits_folder(root))
+    moment("committed")

@@ -1,0 +1,160 @@
+"""A snapshot opened by memory map: structure is checked at once, checksums on request."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pkgraph.errors import SnapshotDamaged, SnapshotMissing
+from pkgraph.snapshot.arrays import map_array
+from pkgraph.snapshot.layout import OFFSETS, SPECS, Array, Sections, from_arrays
+from pkgraph.snapshot.manifest import Manifest, read_manifest
+from pkgraph.snapshot.rules import judge_by_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pkgraph.snapshot.commits import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a model behind an edge, down to the answer it was read from."""
+
+    relation_id: str
+    prompt_id: str
+    response_id: str
+    model: str
+    product: str
+    probability: float
+    stated_confidence: float
+    match_score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An immutable graph, mapped into memory.
+
+    Attributes:
+        path: Its folder.
+        record: The commit that names it; None where it was opened by path.
+        skipped: Why newer commits could not be read, newest first; empty on a good day.
+    """
+
+    path: Path
+    manifest: Manifest
+    sections: Sections
+    record: Record | None = None
+    skipped: tuple[str, ...] = ()
+
+    @classmethod
+    def open(cls, path: Path, *, verify: bool = False) -> Snapshot:
+        """Map a snapshot's folder.
+
+        Args:
+            path: Folder of the snapshot.
+            verify: Read every byte and compare the checksums; otherwise only sizes, headers and offsets.
+
+        Raises:
+            SnapshotMissing: There is no such folder.
+            SnapshotDamaged: A file is missing, cut or changed; the message names it.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise SnapshotMissing(
+                f"There is no snapshot at {path}.", remedy="Publish one with `pkgraph build`."
+            )
+        manifest = read_manifest(path)
+        arrays = {spec.name: map_array(path / spec.file_name, spec) for spec in SPECS}
+        _check_structure(path, manifest, arrays)
+        if verify:
+            check_digests(path, manifest)
+        return cls(path, manifest, from_arrays(arrays))
+
+    @property
+    def snapshot_id(self) -> str:
+        return self.manifest.snapshot_id
+
+    @property
+    def n_edges(self) -> int:
+        return len(self.sections.edge_target)
+
+    def statements(self, edge: int) -> tuple[Statement, ...]:
+        """What the models said that became this edge, surest first."""
+        s = self.sections
+        start, end = s.edge_statement_offsets[edge : edge + 2].tolist()
+        return tuple(
+            Statement(
+                relation_id=s.statement_relation_ids[i],
+                prompt_id=s.prompt_ids[int(s.statement_prompt[i])],
+                response_id=s.response_ids[int(s.statement_response[i])],
+                model=s.model_names[int(s.statement_model[i])],
+                product=s.phrase_texts[int(s.statement_phrase[i])],
+                probability=float(s.statement_probability[i]),
+                stated_confidence=float(s.statement_stated_confidence[i]),
+                match_score=float(s.statement_match_score[i]),
+            )
+            for i in range(start, end)
+        )
+
+
+def _length(counts: Mapping[str, int], dimension: str) -> int:
+    if dimension == "nodes+1":
+        return counts["kinds"] + counts["rationales"] + 1
+    name, _, extra = dimension.partition("+")
+    return counts[name] + int(extra or 0)
+
+
+def _check_structure(path: Path, manifest: Manifest, arrays: Mapping[str, Array]) -> None:
+    counts = manifest.counts
+    for spec in SPECS:
+        array, fact = arrays[spec.name], manifest.files.get(spec.file_name)
+        if fact is None:
+            raise SnapshotDamaged(f"{path}: the manifest does not name {spec.file_name}.")
+        try:
+            expected = _length(counts, spec.dimension)
+        except KeyError as error:
+            raise SnapshotDamaged(f"{path}: the manifest does not count {error}.") from error
+        if len(array) != expected:
+            raise SnapshotDamaged(f"{path / spec.file_name} has {len(array)} values where {expected} belong.")
+    for name, dimension in OFFSETS.items():
+        if int(arrays[name][-1]) != counts[dimension]:
+            raise SnapshotDamaged(
+                f"{path / name}.arr ends at {arrays[name][-1]} instead of {counts[dimension]}."
+            )
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_digests(path: Path, manifest: Manifest) -> None:
+    """Compare every byte of the snapshot with its manifest.
+
+    Raises:
+        SnapshotDamaged: A file was changed; the message names it.
+    """
+    for name, fact in manifest.files.items():
+        try:
+            digest = file_digest(path / name)
+        except OSError as error:
+            raise SnapshotDamaged(f"{path / name} cannot be read: {error.strerror}.") from error
+        if digest != fact.sha256:
+            raise SnapshotDamaged(f"{path / name} is damaged: its checksum does not fit.")
+
+
+def verify(path: Path) -> Manifest:
+    """Check a snapshot byte by byte, and its invariants.
+
+    Raises:
+        SnapshotMissing: There is no such folder.
+        SnapshotDamaged: A file was changed, or the graph breaks one of its rules; the message names it.
+    """
+    snapshot = Snapshot.open(path, verify=True)
+    report = judge_by_rules(snapshot.sections, snapshot.manifest.intake)
+    if not report.is_open:
+        raise SnapshotDamaged(f"{path} breaks its own rules: {dict(report.broken)}.")
+    return snapshot.manifest

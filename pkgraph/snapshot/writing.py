@@ -1,0 +1,66 @@
+"""Writing a snapshot's folder so that it is on the disk, byte by byte, before anyone hears of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pkgraph.snapshot.arrays import read_only, write_array
+from pkgraph.snapshot.layout import SPECS, Array, CompiledGraph, to_arrays
+from pkgraph.snapshot.manifest import MANIFEST_NAME, FileFact, Manifest, manifest_bytes, manifest_of
+from pkgraph.snapshot.reader import file_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Moment = Callable[[str], None]
+"""Told the name of each step of publishing as it passes; tests kill the process there."""
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a new file that no one writes again, and wait until it is on the disk."""
+    with open(path, "xb", opener=read_only) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_snapshot(
+    folder: Path, compiled: CompiledGraph, inputs: Mapping[str, Any], moment: Moment
+) -> Manifest:
+    """Make the folder and write every array and the manifest into it."""
+    folder.mkdir()
+    arrays = to_arrays(compiled.sections)
+    files: dict[str, FileFact] = {}
+    for spec in SPECS:
+        path = folder / spec.file_name
+        write_array(path, spec, arrays[spec.name])
+        files[spec.file_name] = FileFact(path.stat().st_size, file_digest(path))
+        moment("file_written")
+    manifest = manifest_of(files, _counts(arrays), compiled.intake, inputs)
+    write_file(folder / MANIFEST_NAME, manifest_bytes(manifest))
+    moment("manifest_written")
+    sync_folder(folder)
+    moment("folder_synced")
+    return manifest
+
+
+def _counts(arrays: Mapping[str, Array]) -> dict[str, int]:
+    """Length of every dimension: of its arrays, or of its table of texts."""
+    counts: dict[str, int] = {}
+    for spec in SPECS:
+        if not spec.dimension.endswith("+1"):
+            counts[spec.dimension] = len(arrays[spec.name])
+        elif spec.name.endswith(".offsets"):
+            counts[spec.dimension.removesuffix("+1")] = len(arrays[spec.name]) - 1
+    return counts
