@@ -3,8 +3,6 @@
 The lock is elsewhere: `accepted_relations` and `published_graph` judge what they read once more, whoever started them.
 """
 
-from __future__ import annotations
-
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +51,9 @@ def _result(outcomes: list[Outcome], **metadata: Any) -> dg.AssetCheckResult:
     )
 
 
-def contract_check(table: Table, *, may_be_empty: bool = False, is_cut: bool = True) -> dg.AssetChecksDefinition:
+def contract_check(
+    table: Table, *, may_be_empty: bool = False, is_cut: bool = True
+) -> dg.AssetChecksDefinition:
     """The Great Expectations suite that follows from a table's description."""
 
     @dg.asset_check(
@@ -103,7 +103,9 @@ def nothing_is_lost_while_reading(
     from pkgraph.relations.conservation import Stage
 
     stage = Stage(responses, found, unreadable)
-    return rules_result({name: (sentence, count(stage)) for name, (sentence, count) in RULES.items()}, responses.height)
+    return rules_result(
+        {name: (sentence, count(stage)) for name, (sentence, count) in RULES.items()}, responses.height
+    )
 
 
 @dg.asset_check(
@@ -120,10 +122,12 @@ def nothing_is_lost_while_mapping(
     relations: pl.DataFrame, mapped: pl.DataFrame, unmapped: pl.DataFrame
 ) -> dg.AssetCheckResult:
     """Each relation is mapped or refused, and none is both."""
-    from pkgraph.mapping import RULES, MappingStage
+    from pkgraph.mapping.conservation import RULES, MappingStage
 
     stage = MappingStage(relations, mapped, unmapped)
-    return rules_result({name: (sentence, count(stage)) for name, (sentence, count) in RULES.items()}, relations.height)
+    return rules_result(
+        {name: (sentence, count(stage)) for name, (sentence, count) in RULES.items()}, relations.height
+    )
 
 
 CHECKS = (

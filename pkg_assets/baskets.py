@@ -1,7 +1,5 @@
 """Stage 1b: which kinds are bought together more often than chance, from training weeks only."""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 

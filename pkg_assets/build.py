@@ -6,24 +6,26 @@ One category is one run, as in the daemon, and records the same events; looping 
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import dagster as dg
+import polars as pl
 
 from pkg_assets.instance import environment, prepare_dagster
-from pkg_assets.partitions import CATEGORIES
+from pkg_assets.runs import Runner, sweep_dead_runs
+from pkg_assets.staleness import prompts_by_category
 from pkgraph.errors import InputError
 from pkgraph.home import Home
-from pkgraph.model import category_key
+from pkgraph.llm import Ledger, ReplayLanguageModel
 from pkgraph.settings import Settings, read_settings, settings_from
-
-if TYPE_CHECKING:
-    import polars as pl
+from pkgraph.tables import KINDS
+from resources.table_store import TableStore
 
 __all__ = ["Choice", "Request", "build", "environment", "prepare"]
 
@@ -85,7 +87,9 @@ def _chosen(choice: Choice, project: Path) -> Settings:
         path = choice.catalog if "://" in choice.catalog else str(Path(choice.catalog).resolve())
         data["catalog"] = {"path": path}
     if choice.answers:
-        data["models"] = [{"name": name, "answers": str(choice.answers.resolve())} for name in _recorded(choice.answers)]
+        data["models"] = [
+            {"name": name, "answers": str(choice.answers.resolve())} for name in _recorded(choice.answers)
+        ]
     if choice.model:
         data["models"] = [{"name": choice.model, "api_base": choice.api_base}]
     if "models" not in data:
@@ -144,27 +148,110 @@ def build(home: Home, request: Request, *, tick: Tick, may_ask: Callable[[str], 
         home: Prepared by `prepare`.
         request: What to build.
         tick: Hears of every finished piece.
-        may_ask: Asked once with a sentence on what would be sent, before a live model is asked.
+        may_ask: Asked once, with a sentence on what would be sent, before a live model is asked.
 
     Raises:
         PkgraphError: An input is wrong, or the provider is gone; everything acknowledged is kept.
     """
-    from pkg_assets.definitions import defs
+    from pkg_assets.definitions import build_defs
 
+    report = BuildReport()
     with dg.DagsterInstance.get() as instance:
         sweep_dead_runs(instance)
-        runner = Runner(defs, instance)
-        report = BuildReport()
-        tick("reading the catalog", 0, 1)
-        _must(runner.run("read_catalog"))
-        tick("reading the catalog", 1, 1)
-        categories = _categories(home, request, report, may_ask)
-        _each(runner, "distil_category", categories, report, tick, "distilling")
-        tick("training the classifier", 0, 1)
-        _must(runner.run("train_classifier"))
-        tick("training the classifier", 1, 1)
-        _each(runner, "judge_category", [key for key in categories if key not in report.failures], report, tick, "judging")
-        tick("publishing", 0, 1)
-        _publish(runner, request, report)
-        tick("publishing", 1, 1)
-        return report
+        runner = Runner(build_defs(), instance)
+        _single(runner, "read_catalog", tick, "reading the catalog")
+        keys = _categories(home, request, report, may_ask)
+        _each(runner, "distil_category", keys, report, tick, "distilling")
+        _single(runner, "train_classifier", tick, "training the classifier")
+        _each(runner, "judge_category", [k for k in keys if k not in report.failures], report, tick, "judging")
+        _publish(runner, request, report, tick)
+    return report
+
+
+def _single(runner: Runner, job: str, tick: Tick, step: str) -> None:
+    tick(step, 0, 1)
+    failure = runner.run(job)[1]
+    if failure is not None:
+        raise failure.as_error(job)
+    tick(step, 1, 1)
+
+
+def _each(
+    runner: Runner, job: str, keys: Sequence[str], report: BuildReport, tick: Tick, step: str
+) -> None:
+    """One run a category; a failed one is reported and the others go on, unless the provider is gone."""
+    for done, key in enumerate(keys):
+        tick(step, done, len(keys))
+        failure = runner.run(job, partition=key)[1]
+        if failure is not None:
+            report.failures[key] = failure.reason
+            if "ProviderGone" in failure.error:
+                raise failure.as_error(job)
+    tick(step, len(keys), len(keys))
+
+
+def _categories(
+    home: Home, request: Request, report: BuildReport, may_ask: Callable[[str], bool]
+) -> list[str]:
+    """The partitions to run: those asked for, else those whose answers are recorded or may be asked for."""
+    settings = read_settings(home.settings)
+    kinds = TableStore(home=str(home.root)).read(KINDS.name)
+    if kinds is None:
+        raise InputError("The catalog was never read.", remedy="Run `pkgraph build`.")
+    prompts = prompts_by_category(kinds, settings)
+    wanted = prompts.filter(_is_wanted(prompts, request.categories)) if request.categories else prompts
+    live = [model.name for model in settings.models if not model.answers]
+    answered = _answered(home, settings, wanted)
+    n_open = wanted.height - wanted.filter(pl.col("prompt_id").is_in(list(answered))).height
+    if live and n_open:
+        tokens = int(wanted["input_tokens"].sum())
+        plan = f"Up to {n_open} prompts (some {tokens:,} tokens) would be sent to {', '.join(live)}."
+        live = live if may_ask(plan) else []
+    if not live and not request.categories:
+        wanted = wanted.filter(pl.col("prompt_id").is_in(list(answered)))
+    keys = wanted["category_key"].unique().sort().to_list()
+    report.n_categories = len(keys)
+    report.n_undistilled = prompts["category_key"].n_unique() - len(keys)
+    return keys
+
+
+def _is_wanted(prompts: pl.DataFrame, categories: tuple[str, ...]) -> pl.Expr:
+    known = {*prompts["category_key"], *prompts["category"]}
+    unknown = [name for name in categories if name not in known]
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].upper(), sorted(known), n=3, cutoff=0.3)
+        raise InputError(
+            f"The catalog has no category {', '.join(repr(name) for name in unknown)}.",
+            remedy=f"Did you mean {', '.join(map(repr, near))}?" if near else "See them in `pkgraph ui`.",
+        )
+    return pl.col("category").is_in(categories) | pl.col("category_key").is_in(categories)
+
+
+def _answered(home: Home, settings: Settings, prompts: pl.DataFrame) -> set[str]:
+    """Prompts that have an answer, in the ledger or in the recorded answers."""
+    found: set[str] = set()
+    for model in settings.models:
+        if model.answers:
+            found.update(ReplayLanguageModel(model.name, model.answers).prompt_ids)
+    if home.ledger.exists():
+        with Ledger.open(home.ledger) as ledger:
+            found.update(ledger.answered_at(prompts["prompt_id"]))
+    return found
+
+
+def _publish(runner: Runner, request: Request, report: BuildReport, tick: Tick) -> None:
+    tick("publishing", 0, 2)
+    config = {"accept_uncertified": request.accept_uncertified, "accept_sku_loss": request.accept_sku_loss}
+    given = {name: reason for name, reason in config.items() if reason}
+    result, failure = runner.run("publish", ops={"published_graph": {"config": given}})
+    if failure is not None:
+        report.refused = failure.reason
+    else:
+        (event,) = result.asset_materializations_for_node("published_graph")
+        report.published = {k: event.metadata[k].value for k in SHOWN if k in event.metadata}
+    tick("publishing", 1, 2)
+    runner.run("measure")
+    tick("publishing", 2, 2)
+
+
+SHOWN = ("snapshot_id", "commit", "n_edges", "n_skus", "certificate", "override")

@@ -1,7 +1,5 @@
 """Stage 1: the shop's delivery becomes clean products, cut by category."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
@@ -10,7 +8,15 @@ import polars as pl
 from pkg_assets.partitions import CATEGORIES, sync_categories
 from pkg_assets.reporting import count_table, counts, table_result, table_spec
 from pkgraph.model import PURPOSES
-from pkgraph.tables import CATALOG, KINDS, PRODUCTS, REJECTED_PRODUCTS
+from pkgraph.tables import (
+    BASKET_LINES,
+    CATALOG,
+    KINDS,
+    PRODUCTS,
+    REJECTED_BASKET_LINES,
+    REJECTED_PRODUCTS,
+    Table,
+)
 from resources.shop import Shop
 
 GROUP = "catalog"
@@ -19,30 +25,46 @@ Tables = Iterator[dg.MaterializeResult[pl.DataFrame]]
 
 @dg.multi_asset(
     name="delivery",
-    outs={t.name: dg.AssetOut(**table_spec(t, GROUP), code_version="1") for t in (PRODUCTS, REJECTED_PRODUCTS)},
+    outs={
+        t.name: dg.AssetOut(**table_spec(t, GROUP), code_version="1")
+        for t in (PRODUCTS, REJECTED_PRODUCTS, BASKET_LINES, REJECTED_BASKET_LINES)
+    },
 )
 def delivery(context: dg.AssetExecutionContext, shop: Shop) -> Tables:
-    """The whole catalog as the shop delivered it; its categories become the partitions."""
-    from pkgraph.catalog import read_catalog
+    """The whole catalog and the baskets as the shop delivered them; the categories become the partitions."""
+    from pkgraph.baskets import read_baskets
+    from pkgraph.catalog import read_catalog, with_popularity
 
-    read = read_catalog(shop.settings().catalog)
-    keys = [*read.products["category_key"].unique().sort(), PURPOSES]
+    settings = shop.settings()
+    read, baskets = read_catalog(settings.catalog), read_baskets(settings.baskets, settings.catalog)
+    lines = BASKET_LINES.empty() if baskets is None else baskets.lines
+    products = with_popularity(read.products, lines)
+    keys = [*products["category_key"].unique().sort(), PURPOSES]
     added, removed = sync_categories(context.instance, keys)
     yield table_result(
         PRODUCTS,
-        read.products,
-        sample=("sku", "title", "kind", "category"),
+        products,
+        sample=("sku", "title", "kind", "category", "popularity"),
         n_rows_delivered=read.n_rows,
         n_categories=len(keys) - 1,
         categories_added=added[:50],
         categories_removed=removed[:50],
     )
+    yield _refusals(REJECTED_PRODUCTS, read.rejected)
     yield table_result(
-        REJECTED_PRODUCTS,
-        read.rejected,
-        sample=("row", "sku", "reason", "detail"),
-        by_reason=count_table(counts(read.rejected, "reason"), "reason"),
+        BASKET_LINES,
+        lines,
+        n_lines_delivered=0 if baskets is None else baskets.n_lines,
+        n_baskets=lines["basket"].n_unique(),
+        n_lines_without_product=lines.join(products, on="sku", how="anti").height,
     )
+    yield _refusals(REJECTED_BASKET_LINES, None if baskets is None else baskets.rejected)
+
+
+def _refusals(table: Table, rejected: pl.DataFrame | None) -> dg.MaterializeResult[pl.DataFrame]:
+    frame = table.empty() if rejected is None else rejected
+    by_reason = count_table(counts(frame, "reason"), "reason")
+    return table_result(table, frame, sample=("row", "sku", "reason", "detail"), by_reason=by_reason)
 
 
 @dg.asset(**table_spec(KINDS, GROUP), code_version="1")

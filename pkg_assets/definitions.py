@@ -51,19 +51,23 @@ JUDGED = dg.AssetSelection.assets(relation_evidence, scored_relations, accepted_
 
 
 def _job(name: str, selection: dg.AssetSelection, description: str) -> Any:
-    return dg.define_asset_job(
-        name, selection, description=description, executor_def=dg.in_process_executor
-    )
+    return dg.define_asset_job(name, selection, description=description, executor_def=dg.in_process_executor)
 
 
 JOBS = (
-    _job("read_catalog", dg.AssetSelection.assets(delivery, kinds, kind_index, co_purchase), "The whole delivery."),
+    _job(
+        "read_catalog",
+        dg.AssetSelection.assets(delivery, kinds, kind_index, co_purchase),
+        "The whole delivery.",
+    ),
     _job("distil_category", DISTILLED, "From one category's products to its mapped relations."),
     _job("train_classifier", dg.AssetSelection.assets(labels, hallucination_classifier), "The judge."),
     _job("judge_category", JUDGED, "From one category's mapped relations to those that are accepted."),
     _job("refresh_category", DISTILLED | JUDGED, "One category from its products to its accepted relations."),
     _job("publish", dg.AssetSelection.assets(published_graph), "A graph of all that is accepted."),
-    _job("measure", dg.AssetSelection.assets(offline_metrics, staleness_report), "How good and how old it is."),
+    _job(
+        "measure", dg.AssetSelection.assets(offline_metrics, staleness_report), "How good and how old it is."
+    ),
 )
 
 
@@ -79,9 +83,7 @@ def build_defs(**overrides: object) -> dg.Definitions:
         "artifacts": Artifacts(home=home),
         "graph_store": GraphStore(home=home),
     }
-    return dg.Definitions(
-        assets=STAGES, asset_checks=CHECKS, jobs=JOBS, resources={**resources, **overrides}
-    )
+    return dg.Definitions(assets=STAGES, asset_checks=CHECKS, jobs=JOBS, resources={**resources, **overrides})
 
 
 defs = build_defs()

@@ -1,7 +1,5 @@
 """Stage 5: product phrases are resolved to the shop's kinds, or refused."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
@@ -22,7 +20,8 @@ def kind_index(kinds: pl.DataFrame, artifacts: Artifacts) -> dg.MaterializeResul
     from pkgraph.mapping import KindIndex
 
     index = KindIndex.fit(kinds)
-    index.save(artifacts.path(INDEX))
+    with artifacts.replacing(INDEX) as path:
+        index.save(path)
     return dg.MaterializeResult(
         metadata={"n_kinds": kinds.height, "fingerprint": index.fingerprint},
         data_version=dg.DataVersion(index.fingerprint),

@@ -1,7 +1,5 @@
 """Stage 2: every kind of a category, and every purpose, becomes one rendered prompt."""
 
-from __future__ import annotations
-
 import dagster as dg
 import polars as pl
 
@@ -19,7 +17,7 @@ def prompts(
     context: dg.AssetExecutionContext, catalog: pl.DataFrame, shop: Shop
 ) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.catalog import kinds_of
-    from pkgraph.prompts import prompts_of_kinds, prompts_of_purposes
+    from pkgraph.prompts.shop import prompts_of_kinds, prompts_of_purposes
 
     settings = shop.settings().prompts
     if context.partition_key == PURPOSES:

@@ -1,7 +1,5 @@
 """Stage 4: answers become typed relations; what cannot be read becomes a row with the reason."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import dagster as dg
@@ -17,7 +15,8 @@ GROUP = "distillation"
 @dg.multi_asset(
     name="reading",
     outs={
-        t.name: dg.AssetOut(**table_spec(t, GROUP), code_version="1") for t in (RELATIONS, UNREADABLE_RESPONSES)
+        t.name: dg.AssetOut(**table_spec(t, GROUP), code_version="1")
+        for t in (RELATIONS, UNREADABLE_RESPONSES)
     },
     partitions_def=CATEGORIES,
 )

@@ -1,7 +1,5 @@
 """Stage 3: every prompt is answered, from the ledger or by a model; what is paid for is kept first."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -29,6 +27,7 @@ def llm_responses(
     answer_ledger: AnswerLedger,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.llm import ask_all
+    from pkgraph.relations import parse_status
 
     with answer_ledger.open() as ledger:
         responses = ask_all(
@@ -37,6 +36,7 @@ def llm_responses(
             ledger,
             now=lambda: datetime.now(UTC),
             max_workers=language_models.max_workers,
+            parse_status=parse_status,
         )
     answered = responses.filter(pl.col("status") == "answered")
     return table_result(

@@ -8,6 +8,9 @@ from typing import Any
 
 import dagster as dg
 
+from pkgraph import errors
+from pkgraph.errors import PkgraphError
+
 # Set on every run of a build, so that a later one can tell a run that goes on from one whose process was killed.
 PID_TAG = "pkgraph/pid"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -25,6 +28,14 @@ class Failure:
 
     reason: str
     error: tuple[str, ...] = ()
+
+    def as_error(self, job: str) -> PkgraphError:
+        """The library's own error of that name where there is one, so that the exit code is its."""
+        for name in reversed(self.error):
+            kind = getattr(errors, name, None)
+            if isinstance(kind, type) and issubclass(kind, PkgraphError):
+                return kind(self.reason)
+        return PkgraphError(f"{job} failed: {self.reason}", remedy="See the run in `pkgraph ui`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,9 @@ class Runner:
 def _failure(result: dg.ExecuteInProcessResult) -> Failure:
     for check in result.get_asset_check_evaluations():
         if not check.passed and check.blocking:
-            return Failure(f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description or 'failed'}")
+            return Failure(
+                f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description or 'failed'}"
+            )
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error is not None:
             chain, error = [], event.step_failure_data.error
@@ -58,25 +71,31 @@ def _failure(result: dg.ExecuteInProcessResult) -> Failure:
                 chain.append(error)
                 error = error.cause
             last = chain[-1]
-            text = (event.step_failure_data.user_failure_data or last).__dict__.get("description") or last.message
+            text = (event.step_failure_data.user_failure_data or last).__dict__.get(
+                "description"
+            ) or last.message
             return Failure(" ".join(str(text).split())[:500], tuple(one.cls_name or "" for one in chain))
     return Failure("the run failed; see it in `pkgraph ui`")
 
 
-def sweep_dead_runs(instance: dg.DagsterInstance) -> list[str]:
-    """Mark runs failed whose process is gone, and free what they held; Dagster itself leaves them as started.
+def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
+    """Runs whose process was killed; Dagster itself leaves them as started."""
+    unfinished = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
+    pids = {run.run_id: run.tags.get(PID_TAG, "") for run in unfinished}
+    return [run for run in unfinished if pids[run.run_id].isdigit() and not _is_alive(int(pids[run.run_id]))]
+
+
+def sweep_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark dead runs failed and free the pool slots they held, which nobody else would.
 
     Returns:
-        The ids of those runs.
+        How many there were.
     """
-    swept = []
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED)):
-        pid = run.tags.get(PID_TAG, "")
-        if pid.isdigit() and not _is_alive(int(pid)):
-            instance.report_run_failed(run, "The process of this run was killed.")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            swept.append(run.run_id)
-    return swept
+    dead = dead_runs(instance)
+    for run in dead:
+        instance.report_run_failed(run, "The process of this run was killed.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+    return len(dead)
 
 
 def _is_alive(pid: int) -> bool:

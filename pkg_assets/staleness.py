@@ -1,7 +1,5 @@
 """Stage 11: what is known of each category, how old it is, what distilling the rest would take."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +45,8 @@ def staleness_report(
 def prompts_by_category(kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """Every prompt the shop's settings lead to, with its category."""
     from pkgraph.freshness import category_prompts
-    from pkgraph.prompts import prompts_of_kinds, prompts_of_purposes
+    from pkgraph.prompts.shop import prompts_of_kinds, prompts_of_purposes
 
-    return category_prompts(kinds, prompts_of_kinds(kinds, settings.prompts), prompts_of_purposes(settings.prompts))
+    return category_prompts(
+        kinds, prompts_of_kinds(kinds, settings.prompts), prompts_of_purposes(settings.prompts)
+    )

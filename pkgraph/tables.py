@@ -299,3 +299,22 @@ STALENESS_REPORT = Table(
     },
     key=("category_key",),
 )
+
+GRAPH_STATEMENTS = Table(
+    "graph_statements",
+    "What a snapshot holds, a row a statement: read back from its bytes, so that a judge sees what is served.",
+    {
+        "relation_id": Column(pl.String, "Statement"),
+        "edge": Column(pl.Int64, "Row of the edge it became", low=0),
+        "source_kind_id": Column(pl.String, "Source kind; null where the source is the rationale", nullable=True),
+        "relation_type": Column(pl.String, "Type of the edge", one_of=tuple(RelationType)),
+        "rationale": Column(pl.String, "Rationale of the edge"),
+        "target_kind_id": Column(pl.String, "Target kind"),
+        "explanation": Column(pl.String, "Sentence of the edge"),
+        "prompt_id": Column(pl.String, "Prompt that was answered"),
+        "model": Column(pl.String, "Model that stated it"),
+        "probability": Column(pl.Float64, "Probability that statement and mapping hold", low=0, high=1),
+        "edge_probability": Column(pl.Float64, "That of the edge's surest statement", low=0, high=1),
+    },
+    key=("relation_id", "target_kind_id"),
+)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,33 +14,38 @@ from pydantic import Field
 from pkgraph.home import Home
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to; it takes the place of `path`, durably, once the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 class Artifacts(dg.ConfigurableResource[None]):
     home: str = Field(description="The home folder of the shop.")
 
     def path(self, name: str) -> Path:
         return Home(Path(self.home)).models / name
 
-    def write(self, name: str, content: bytes) -> None:
-        """Replace an artifact; a reader sees the old one or the new one, whole."""
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        with replacing(self.path(name)) as path:
+            yield path
 
-    def read(self, name: str) -> bytes:
-        """The artifact's bytes.
+    def read(self, name: str) -> str:
+        """An artifact's text.
 
         Raises:
             dg.Failure: It was never made.
         """
         try:
-            return self.path(name).read_bytes()
+            return self.path(name).read_text(encoding="utf-8")
         except FileNotFoundError:
             raise dg.Failure(f"{name} was never made. Materialize it first.", allow_retries=False) from None

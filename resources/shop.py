@@ -1,4 +1,4 @@
-"""The shop's own side: its settings file, and through it its catalog, baskets and labels."""
+"""The shop's own side: its settings, and through them its catalog, baskets and labels."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 class Shop(dg.ConfigurableResource[None]):
     """A shop, described by the settings that its last build kept in the home folder."""
 
-    settings_path: str = Field(
-        description="TOML as a person writes it, or the JSON that the last build kept."
-    )
+    home: str = Field(description="The home folder of the shop.")
 
     def settings(self) -> Settings:
         from pkgraph.settings import read_settings

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 import dagster as dg
 from pydantic import Field
 
 from pkgraph.home import Home
+from resources.artifacts import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,15 +31,8 @@ class TableStore(dg.ConfigurableIOManager):
     def write(self, table: str, frame: pl.DataFrame, partition: str | None = None) -> Path:
         """Replace a table; a reader sees the old one or the new one, whole."""
         path = self.path(table, partition)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid4().hex}")
-        try:
-            frame.write_parquet(temporary, statistics=True)
-            with temporary.open("rb") as written:
-                os.fsync(written.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            frame.write_parquet(temporary)
         return path
 
     def read(self, table: str, partition: str | None = None) -> pl.DataFrame | None:

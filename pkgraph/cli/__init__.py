@@ -32,7 +32,9 @@ Environment:
 """
 
 
-@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="pkgraph")
 def cli() -> None:
     """Distil what a language model knows about your products into a graph, and recommend from it."""
@@ -53,6 +55,8 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\nStopped. Everything acknowledged is kept; run the same command again to go on.", err=True)
+        click.echo(
+            "\nStopped. Everything acknowledged is kept; run the same command again to go on.", err=True
+        )
         sys.exit(130)
     sys.exit(result if isinstance(result, int) else 0)

@@ -23,7 +23,9 @@ from pkgraph.home import Home
 @click.option("--api-base", help="Base URL of an own OpenAI-compatible server for --model.")
 @click.option("--category", "categories", multiple=True, help="Title or key of a category; may be repeated.")
 @click.option("--yes", is_flag=True, help="Ask a live model without asking you first.")
-@click.option("--accept-uncertified", metavar="REASON", help="Publish without a certificate; the reason is shown.")
+@click.option(
+    "--accept-uncertified", metavar="REASON", help="Publish without a certificate; the reason is shown."
+)
 @click.option("--accept-sku-loss", metavar="REASON", help="Publish although the catalog lost many SKUs.")
 def build(
     settings: Path | None,
@@ -77,7 +79,9 @@ def _may_ask(plan: str, *, yes: bool) -> bool:
 
 @click.command()
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Dagster's UI has no login: keep it local.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Dagster's UI has no login: keep it local."
+)
 def ui(port: int, host: str) -> int:
     """Open the Dagster UI on the same home folder: materialize a category, see lineage and checks."""
     home = Home.from_environment(os.environ)

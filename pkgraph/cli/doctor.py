@@ -18,7 +18,10 @@ from pkgraph.cli.terminal import console, safe
 from pkgraph.errors import PkgraphError
 from pkgraph.home import Home
 
-EXTRAS = {"pipeline": ("dagster", "polars", "litellm", "great-expectations", "scikit-learn"), "serve": ("starlette", "uvicorn")}
+EXTRAS = {
+    "pipeline": ("dagster", "polars", "litellm", "great-expectations", "scikit-learn"),
+    "serve": ("starlette", "uvicorn"),
+}
 # A .pth file runs at every start of the interpreter; litellm 1.82.8 was stolen through one.
 KNOWN_PTH = ("_editable_impl_pkgraph.pth", "_virtualenv.pth", "distutils-precedence.pth", "coloredlogs.pth")
 MIN_FREE_GB = 2.0
@@ -42,7 +45,9 @@ def doctor() -> int:
     findings = [*_installation(), *_disk(home), *_settings(home), *_ledger(home), *_graph(home), *_runs(home)]
     table = Table("", "what", "found", "what to do")
     for one in findings:
-        table.add_row("[green]✓[/]" if one.is_fine else "[red]✗[/]", one.subject, safe(one.detail), safe(one.remedy))
+        table.add_row(
+            "[green]✓[/]" if one.is_fine else "[red]✗[/]", one.subject, safe(one.detail), safe(one.remedy)
+        )
     console.print(table)
     return 0 if all(one.is_fine for one in findings) else 1
 
@@ -59,7 +64,12 @@ def _installation() -> Iterator[Finding]:
         detail = ", ".join(f"{name} {version}" for name, version in found.items())
         remedy = f"pip install 'pkgraph[{extra}]' (missing: {', '.join(missing)})" if missing else ""
         yield Finding(f"extra {extra}", detail, remedy)
-    unknown = [p.name for folder in site.getsitepackages() for p in Path(folder).glob("*.pth") if p.name not in KNOWN_PTH]
+    unknown = [
+        p.name
+        for folder in site.getsitepackages()
+        for p in Path(folder).glob("*.pth")
+        if p.name not in KNOWN_PTH
+    ]
     remedy = "read these files: they run at every start of Python" if unknown else ""
     yield Finding("start-up files", ", ".join(sorted(unknown)) or "none unknown", remedy)
 
@@ -86,11 +96,15 @@ def _settings(home: Home) -> Iterator[Finding]:
     for model in settings.models:
         if model.answers:
             gone = not Path(model.answers).exists()
-            yield Finding(f"model {model.name}", "recorded answers", f"{model.answers} is gone" if gone else "")
+            yield Finding(
+                f"model {model.name}", "recorded answers", f"{model.answers} is gone" if gone else ""
+            )
         elif model.api_key_env:
             is_set = bool(os.environ.get(model.api_key_env))
             remedy = "" if is_set else f"export {model.api_key_env}"
-            yield Finding(f"model {model.name}", f"key {model.api_key_env} {'set' if is_set else 'not set'}", remedy)
+            yield Finding(
+                f"model {model.name}", f"key {model.api_key_env} {'set' if is_set else 'not set'}", remedy
+            )
         else:
             yield Finding(f"model {model.name}", f"live{f' at {model.api_base}' if model.api_base else ''}")
 
@@ -129,8 +143,13 @@ def _runs(home: Home) -> Iterator[Finding]:
     try:
         from pkgraph.cli.project import load
 
-        dead = load("pkg_assets.runs").dead_runs_of(home.dagster)
+        runs = load("pkg_assets.runs")
+        os.environ["DAGSTER_HOME"] = str(home.dagster)
+        with runs.dg.DagsterInstance.get() as instance:
+            dead = runs.dead_runs(instance)
     except PkgraphError:
         return
     remedy = "the next `pkgraph build` marks them failed" if dead else ""
-    yield Finding("dagster runs", f"{len(dead)} left by killed processes" if dead else "none left over", remedy)
+    yield Finding(
+        "dagster runs", f"{len(dead)} left by killed processes" if dead else "none left over", remedy
+    )

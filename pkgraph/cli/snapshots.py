@@ -1,0 +1,84 @@
+"""Commands about what is published: `snapshots`, `verify`, `rollback`."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import click
+from rich.table import Table
+
+from pkgraph.cli.terminal import console, safe
+from pkgraph.errors import GateRefused, SnapshotError, SnapshotMissing
+from pkgraph.home import Home
+
+
+@click.command()
+def snapshots() -> int:
+    """List what was published, newest first."""
+    from pkgraph.snapshot import open_published, open_record
+    from pkgraph.snapshot import snapshots as commits
+
+    root = Home.from_environment(os.environ).graph
+    records = commits(root)
+    if not records:
+        raise SnapshotMissing(f"Nothing is published at {root}.", remedy="Run `pkgraph build` first.")
+    served = open_published(root).record
+    table = Table("", "commit", "snapshot", "action", "at", "edges", "SKUs", "certificate")
+    for record in records:
+        mark = "●" if served and record.sequence == served.sequence else ""
+        row = [mark, str(record.sequence), record.snapshot_id, record.action, safe(record.created_at)]
+        try:
+            manifest = open_record(record).manifest
+        except SnapshotError as error:
+            table.add_row(*row, "", "", "removed" if not record.is_present else f"[red]{safe(error.what)}[/]")
+            continue
+        certificate = manifest.certificate or {}
+        bound = f"≤ {certificate['alpha']:.0%} wrong" if "alpha" in certificate else "none"
+        table.add_row(*row, f"{manifest.counts['edges']:,}", f"{manifest.counts['skus']:,}", bound)
+    console.print(table)
+    return 0
+
+
+@click.command()
+@click.argument("snapshot", required=False)
+def verify(snapshot: str | None) -> int:
+    """Read every byte of a snapshot (default: the published one), compare checksums, judge its rules again."""
+    from pkgraph.snapshot import judge_by_rules, open_record
+    from pkgraph.snapshot import snapshots as commits
+
+    root = Home.from_environment(os.environ).graph
+    records = [
+        r for r in commits(root) if snapshot in (None, str(r.sequence)) or r.snapshot_id.startswith(snapshot)
+    ]
+    if not records:
+        raise SnapshotMissing(
+            f"There is no snapshot {snapshot or ''} at {root}.", remedy="See `pkgraph snapshots`."
+        )
+    opened = open_record(records[0], verify=True)
+    report = judge_by_rules(opened.sections, opened.manifest.intake)
+    if not report.is_open:
+        raise GateRefused(f"{opened.path} breaks rules of the gate.", broken=dict(report.broken))
+    files = sum(fact.size for fact in opened.manifest.files.values())
+    console.print(
+        f"{records[0].snapshot_id}: {len(opened.manifest.files)} files, {files / 1e6:.1f} MB, all as published;"
+    )
+    console.print(f"{len(report.evaluated)} rules hold.")
+    return 0
+
+
+@click.command()
+@click.argument("target")
+def rollback(target: str) -> int:
+    """Serve an old snapshot again: TARGET is a commit number or the start of a snapshot's id.
+
+    \b
+    Example:
+      pkgraph rollback 3
+    """
+    from pkgraph.snapshot import rollback as go_back
+
+    root = Home.from_environment(os.environ).graph
+    record = go_back(root, target, created_at=datetime.now(UTC).isoformat(timespec="seconds"))
+    console.print(f"Commit {record.sequence} serves snapshot {record.snapshot_id} again.")
+    return 0
