@@ -4,7 +4,14 @@ Recommending from them does not belong here: the baselines are in `pkgraph.measu
 """
 
 from pkgraph.baskets.co_purchase import MIN_BOTH, MIN_EXPECTED, co_purchase, size_correction
-from pkgraph.baskets.delivery import DEMO_CUT_OFF, BasketDelivery, before, read_baskets, since
+from pkgraph.baskets.delivery import (
+    DEMO_CUT_OFF,
+    BasketDelivery,
+    before,
+    n_unknown_lines,
+    read_baskets,
+    since,
+)
 from pkgraph.baskets.matrix import BasketMatrix, basket_matrix
 
 __all__ = [
@@ -16,6 +23,7 @@ __all__ = [
     "basket_matrix",
     "before",
     "co_purchase",
+    "n_unknown_lines",
     "read_baskets",
     "since",
     "size_correction",

@@ -1,8 +1,8 @@
 """Which kinds are bought together more often than chance, corrected for the size of baskets.
 
 Large baskets hold everything, so plain lift is above one for nearly every pair (median 2.27 over the well
-supported pairs of the demo shop). If products fell into baskets at random, but baskets kept their sizes s, a pair
-would be expected in
+supported pairs of the demo shop). If products fell into baskets at random, but baskets kept their sizes s, a
+pair would be expected in
 
     expected = n_a * n_b / N * c,    c = N * sum(s * (s - 1)) / sum(s) ** 2
 
@@ -34,14 +34,14 @@ _BLOCK_CELLS = 16_000_000
 
 
 def size_correction(sizes: NDArray[np.int64]) -> float:
-    """c of the module's formula: what basket sizes alone do to lift, >= 0."""
+    """What basket sizes alone do to lift, >= 0: c of the formula above."""
     s = sizes.astype(np.float64)
     total = float(s.sum())
     return float(s.size * (s * (s - 1)).sum() / total**2) if total else 0.0
 
 
 def _interval(n_both: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Exact 95 % interval of a Poisson mean from its count (Garwood 1936, Biometrika 28: chi-square quantiles)."""
+    """Exact 95 % interval of a Poisson mean from its count (Garwood 1936, by chi-square quantiles)."""
     from scipy.stats import chi2  # noqa: PLC0415  (scipy.stats costs 0.5 s)
 
     counts, place = np.unique(n_both, return_inverse=True)
@@ -72,8 +72,8 @@ def co_purchase(
 ) -> pl.DataFrame:
     """Pairs of kinds with their corrected lift, table `co_purchase`.
 
-    A pair is listed if at least `MIN_BOTH` baskets hold both, or if chance foretells at least `MIN_EXPECTED`. Any
-    other pair is unknown: too little was bought to say anything.
+    A pair is listed if at least `MIN_BOTH` baskets hold both, or if chance foretells at least `MIN_EXPECTED`.
+    Any other pair is unknown: too little was bought to say anything.
 
     Args:
         products: Table `products`.

@@ -36,12 +36,14 @@ class BasketMatrix:
     @property
     def counts(self) -> NDArray[np.int64]:
         """Baskets that hold each kind, shape (n_kinds,)."""
-        return np.asarray(self.held.sum(axis=0, dtype=np.float64)).ravel().astype(np.int64)
+        columns: NDArray[np.int32] = self.held.indices
+        return np.bincount(columns, minlength=len(self.kind_ids)).astype(np.int64)
 
     @property
     def sizes(self) -> NDArray[np.int64]:
         """Kinds in each basket, shape (n_baskets,)."""
-        return np.diff(self.held.indptr).astype(np.int64)
+        starts: NDArray[np.int32] = self.held.indptr
+        return np.diff(starts).astype(np.int64)
 
 
 def basket_matrix(products: pl.DataFrame, lines: pl.DataFrame) -> BasketMatrix:
@@ -51,7 +53,7 @@ def basket_matrix(products: pl.DataFrame, lines: pl.DataFrame) -> BasketMatrix:
         products: Table `products`.
         lines: Table `basket_lines`.
     """
-    from scipy.sparse import csr_matrix  # noqa: PLC0415  (scipy costs 0.2 s that reading baskets does not need)
+    from scipy.sparse import csr_matrix  # noqa: PLC0415  (0.2 s that reading baskets does without)
 
     joined = lines.select("basket", "sku").join(products.select("sku", "kind_id"), on="sku", how="left")
     known = joined.drop_nulls("kind_id")

