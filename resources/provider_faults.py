@@ -12,7 +12,9 @@ from email.utils import parsedate_to_datetime
 
 _MAX_CHARS = 300
 # What keys of providers look like, for those that litellm read from the environment on its own.
-_KEYS = re.compile(r"(?i)\b(?:sk|pk|rk|gsk|hf|xai|key)[-_][\w*-]{6,}|\bAIza[\w-]{20,}|bearer\s+[^\s\"']{6,}")
+_KEYS = re.compile(
+    r"(?i)\b(?:sk|pk|rk|gsk|hf|xai|key)[-_][\w*-]{6,}|\bAIza[\w-]{20,}|bearer\s+[\w.~+/=-]{6,}"
+)
 # 402 no credit, 401/403 key, 404/405 no such model or address: as true for the next prompt as for this one.
 _FINAL_FOR_ALL = {401, 402, 403, 404, 405}
 _TRANSIENT = {408, 409, 425, 429}

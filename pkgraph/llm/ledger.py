@@ -7,6 +7,7 @@ The parser is no part of the key: reading the answers anew is free.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # SQLite takes at most 32 766 values in one statement; 500 keep the statement short as well.
 _CHUNK = 500
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class AnswerKey(NamedTuple):
@@ -87,9 +89,7 @@ def parameters_json(parameters: Mapping[str, object]) -> str:
 
 def storable(text: str | None) -> str | None:
     """The text as every database can hold it: NUL and lone surrogates become U+FFFD, all else stays."""
-    if text is None:
-        return None
-    return text.replace("\x00", "\ufffd").encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return None if text is None else _UNSTORABLE.sub("\ufffd", text)
 
 
 def _row(answer: StoredAnswer) -> dict[str, object]:

@@ -63,14 +63,24 @@ def _response(name: str, row: Mapping[str, object]) -> Response:
     )
 
 
-def _fault(line: str) -> tuple[dict[str, object], tuple[str, str] | None]:
-    """The row of a line, or why there is none."""
+def _parsed(line: str) -> tuple[object, tuple[str, str] | None]:
+    """The JSON value of a line, or why there is none."""
     if len(line) > MAX_LINE_CHARS:
-        return {}, ("too_long", f"more than {MAX_LINE_CHARS} characters")
+        return None, ("too_long", f"more than {MAX_LINE_CHARS} characters")
     try:
-        row = json.loads(line)
+        return json.loads(line.encode()), None
+    except UnicodeEncodeError:
+        # Bytes that are no UTF-8 were read as lone surrogates, which cannot be written again.
+        return None, ("not_utf8", "bytes that are no UTF-8")
     except (ValueError, RecursionError) as error:
-        return {}, ("not_json", str(error)[:200])
+        return None, ("not_json", str(error)[:200])
+
+
+def _row(line: str) -> tuple[dict[str, object], tuple[str, str] | None]:
+    """The fields of a line, or why it is left out."""
+    row, fault = _parsed(line)
+    if fault is not None:
+        return {}, fault
     if not isinstance(row, dict):
         return {}, ("not_an_object", f"a JSON {type(row).__name__} where an object is expected")
     key = row.get("prompt_id")
@@ -101,7 +111,7 @@ class ReplayLanguageModel:
     def _take(self, number: int, line: str) -> None:
         if not line.strip():
             return
-        row, fault = _fault(line)
+        row, fault = _row(line)
         if fault is not None:
             self.bad_lines += (BadLine(number, *fault),)
         elif row.get("model") not in (None, self._name):
@@ -139,7 +149,7 @@ def _lines(answers: str | Path) -> list[str]:
     from upath import UPath  # noqa: PLC0415 - only files need it
 
     try:
-        # A byte that is no UTF-8 costs its line (as a bad escape in JSON would), not the file.
+        # A byte that is no UTF-8 costs its line, not the file.
         text = UPath(answers).read_bytes().decode("utf-8-sig", "surrogateescape")
     except OSError as error:
         raise InputError(

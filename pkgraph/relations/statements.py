@@ -117,8 +117,10 @@ STATEMENT_RULES: dict[str, tuple[str, Callable[[Statement], bool]]] = {
     "empty_rationale": ("The rationale has at least one letter.", lambda s: _has_no_word(s.rationale)),
     "empty_explanation": ("The explanation has at least one letter.", lambda s: _has_no_word(s.explanation)),
     "too_long": (
-        (f"Product, rationale and explanation have at most {MAX_PRODUCT_CHARS}, {MAX_RATIONALE_CHARS} "
-        f"and {MAX_EXPLANATION_CHARS} characters."),
+        (
+            f"Product, rationale and explanation have at most {MAX_PRODUCT_CHARS}, {MAX_RATIONALE_CHARS} "
+            f"and {MAX_EXPLANATION_CHARS} characters."
+        ),
         _is_too_long,
     ),
     "confidence_out_of_range": (
@@ -132,6 +134,11 @@ STATEMENT_RULES: dict[str, tuple[str, Callable[[Statement], bool]]] = {
 }
 
 
+# Of half a statement, or of one that is no object of texts, nothing else can be said.
+_DECISIVE = {"cut_off", "wrong_type"}
+
+
 def broken_rules(statement: Statement) -> list[str]:
-    """Every rule that the statement breaks, in the order of STATEMENT_RULES."""
-    return [name for name, (_, breaks) in STATEMENT_RULES.items() if breaks(statement)]
+    """Every rule that the statement breaks, in the order of STATEMENT_RULES; a decisive one stands alone."""
+    broken = [name for name, (_, breaks) in STATEMENT_RULES.items() if breaks(statement)]
+    return broken[:1] if broken and broken[0] in _DECISIVE else broken

