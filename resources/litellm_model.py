@@ -7,6 +7,7 @@ The retries of litellm and of the provider's client are off, since layers of ret
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 import threading
@@ -14,13 +15,13 @@ import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pkgraph.errors import ProviderGone
+from pkgraph.errors import InputError, ProviderGone
 from pkgraph.model import Prompt, Response
+from resources.background_loop import BackgroundLoop
 from resources.provider_faults import Fault, Redaction, classify
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from concurrent.futures import Future
 
     from pkgraph.settings import ModelSettings
 
@@ -46,28 +47,38 @@ def _litellm() -> Any:
     return litellm
 
 
+async def _close_connections() -> None:
+    await _litellm().close_litellm_async_clients()
+
+
+# litellm keeps its connections by event loop and process, so all models share one.
+_LOOP = BackgroundLoop(_close_connections)
+close_connections = atexit.register(_LOOP.close)
+
+
 class LiteLLMModel:
     """A `pkgraph.model.LanguageModel` over any provider that litellm knows.
 
-    `answer` may be called from many threads; the calls share one event loop in the background.
+    `answer` may be called from many threads; all models of a process share one event loop in the background.
 
     Args:
         settings: Name, address, sampling parameters, deadline, attempts and prices of the model.
-        api_key: The key; None leaves it to litellm, which reads the provider's usual variable.
+        api_key: The key; None takes it from the variable `api_key_env`, and without that leaves it to
+            litellm, which reads the provider's usual variable.
         first_wait_s: Wait before the second attempt, seconds, doubled each time, plus a jitter of 0
             to as much again.
+
+    Raises:
+        InputError: The variable `api_key_env` is not set. Nothing was asked.
     """
 
     def __init__(
         self, settings: ModelSettings, *, api_key: str | None = None, first_wait_s: float = 1.0
     ) -> None:
         self._settings = settings
-        self._api_key = api_key
+        self._api_key = api_key = api_key or _key_of(settings)
         self._first_wait_s = first_wait_s
         self._redact = Redaction((api_key,) if api_key else ())
-        self._starting = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
 
     @property
     def name(self) -> str:
@@ -85,30 +96,8 @@ class LiteLLMModel:
         Raises:
             ProviderGone: Wrong key, no such model, no credit left: no further call can succeed.
         """
-        future: Future[Response] = asyncio.run_coroutine_threadsafe(
-            self._answer(prompt), self._running_loop()
-        )
-        return future.result()
-
-    def close(self) -> None:
-        """End the event loop and its connections; a later answer starts a new one."""
-        with self._starting:
-            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
-        if loop is None or thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(_wind_up(), loop).result(timeout=10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
-        with self._starting:
-            if self._loop is None:
-                _litellm()
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="litellm", daemon=True)
-                self._thread.start()
-            return self._loop
+        _litellm()  # seconds at the first call, which belong to no attempt's deadline
+        return _LOOP.run(self._answer(prompt))
 
     async def _answer(self, prompt: Prompt) -> Response:
         import stamina
@@ -203,17 +192,20 @@ class LiteLLMModel:
         return float(sum(costs))
 
 
+def _key_of(settings: ModelSettings) -> str | None:
+    if settings.api_key_env is None:
+        return None
+    key = os.environ.get(settings.api_key_env, "").strip()
+    if not key:
+        raise InputError(
+            f"The key of {settings.name} is missing: {settings.api_key_env} is not set.",
+            remedy=f"Export {settings.api_key_env}, or correct `api_key_env` of this model.",
+        )
+    return key
+
+
 def _positive(value: object) -> int | None:
     return value if isinstance(value, int) and value > 0 else None
-
-
-async def _wind_up() -> None:
-    """Close the connections and end what litellm left running on this loop."""
-    await _litellm().close_litellm_async_clients()
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _wait_before_retry(error: Exception) -> bool | float:

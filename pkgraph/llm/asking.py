@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -91,7 +92,7 @@ class _Desk:
     def answer_to(self, question: _Question) -> StoredAnswer:
         """Call the model; nothing is written yet."""
         prompt = prompt_from(question.key.prompt_id, question.messages)
-        asked_at = self.now().isoformat()
+        asked_at = self.now().astimezone(UTC).isoformat()
         response = question.model.answer(prompt, sample=question.key.sample)
         response = replace(response, model=question.key.model, text=storable(response.text))
         status = self.parse_status(response.text) if self.parse_status and response.text else None
@@ -179,7 +180,7 @@ def ask_all(
         prompts: The table `prompts`.
         models: Names must differ. Recorded models are replayed; live ones are asked by a pool of threads.
         ledger: Where answers are kept; it is read first.
-        now: The clock, for `asked_at` alone.
+        now: The clock, with a time zone; for `asked_at` alone.
         samples: Independent samples of each model, >= 1.
         max_workers: Calls in flight at most, >= 1; `answer` of a live model is called from as many threads.
         parse_status: Says "read" of a text that can be read; with `attempts` > 1 others are asked for again.

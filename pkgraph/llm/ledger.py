@@ -11,6 +11,7 @@ import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import sqlalchemy as sa
@@ -47,7 +48,7 @@ class StoredAnswer:
     """One row of the ledger.
 
     Attributes:
-        asked_at: ISO 8601, as the caller's clock said.
+        asked_at: ISO 8601 in UTC, as the caller's clock said.
         parse_status: What a reader said of the text when it came in; None where none was asked.
     """
 
@@ -216,6 +217,20 @@ class Ledger:
         with self._reads() as connection:
             row = connection.execute(query).first()
         return _stored(row) if row is not None else None
+
+    def answered_at(self, prompt_ids: Iterable[str]) -> dict[str, datetime]:
+        """When each of these prompts was last answered, by any model; one without an answer is left out."""
+        wanted, found = sorted(set(prompt_ids)), {}
+        newest = sa.func.max(RESPONSES.c.asked_at)
+        with self._reads() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                chunk = RESPONSES.c.prompt_id.in_(wanted[start : start + _CHUNK])
+                query = sa.select(RESPONSES.c.prompt_id, newest).where(
+                    chunk, RESPONSES.c.status == "answered"
+                )
+                for prompt_id, asked_at in connection.execute(query.group_by(RESPONSES.c.prompt_id)):
+                    found[prompt_id] = datetime.fromisoformat(asked_at)
+        return found
 
     def totals(self) -> LedgerTotals:
         calls = sa.union_all(*(sa.select(t.c.input_tokens, t.c.output_tokens, t.c.cost_usd) for t in _CALLS))

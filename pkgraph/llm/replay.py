@@ -96,14 +96,13 @@ class ReplayLanguageModel:
 
     Attributes:
         name: Lines of other models are passed over; a line without a model belongs to this one.
-        bad_lines: What could not be read, in the order of the file.
         n_other_models: Lines that belong to other models.
     """
 
     def __init__(self, name: str, answers: str | Path) -> None:
         self._name = name
         self._answers: dict[str, list[Response]] = {}
-        self.bad_lines: tuple[BadLine, ...] = ()
+        self._bad_lines: list[BadLine] = []
         self.n_other_models = 0
         for number, line in enumerate(_lines(answers), start=1):
             self._take(number, line)
@@ -113,7 +112,7 @@ class ReplayLanguageModel:
             return
         row, fault = _row(line)
         if fault is not None:
-            self.bad_lines += (BadLine(number, *fault),)
+            self._bad_lines.append(BadLine(number, *fault))
         elif row.get("model") not in (None, self._name):
             self.n_other_models += 1
         else:
@@ -122,6 +121,11 @@ class ReplayLanguageModel:
     @property
     def name(self) -> str:
         return self._name
+
+    @property
+    def bad_lines(self) -> tuple[BadLine, ...]:
+        """What could not be read, in the order of the file."""
+        return tuple(self._bad_lines)
 
     @property
     def parameters(self) -> Mapping[str, object]:

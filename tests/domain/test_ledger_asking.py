@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import polars as pl
@@ -203,6 +203,17 @@ def test_an_interrupted_run_keeps_what_is_in_flight(ledger: Ledger) -> None:
         ask_all(prompts(*"abcdefgh"), [model], ledger, now=now, max_workers=2, on_progress=interrupt)
 
     assert ledger.totals().n_answers == model.asked.total() >= 2
+
+
+def test_the_ledger_says_when_a_prompt_was_last_answered(ledger: Ledger) -> None:
+    table = prompts("a", "b")
+    later = datetime(2026, 12, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+    ask_all(table.filter(rationale="a"), [Scripted()], ledger, now=now)
+    ask_all(table.filter(rationale="a"), [Scripted(name="other")], ledger, now=lambda: later)
+    failing = Scripted(lambda _: Response("live", None, "failed"))
+    ask_all(table.filter(rationale="b"), [failing], ledger, now=now)
+
+    assert ledger.answered_at(table["prompt_id"]) == {table.filter(rationale="a")["prompt_id"].item(): later}
 
 
 def test_nothing_to_ask_is_an_empty_table(ledger: Ledger) -> None:

@@ -66,7 +66,7 @@ def answered(path: Path) -> int:
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_a_killed_run_resumes_and_only_calls_in_flight_are_repeated(tmp_path: Path, workers: int) -> None:
-    path, moments, kills = tmp_path / "ledger.sqlite", random.Random(7), (5, 17, 29, 40)  # noqa: S311
+    path, moments, kills = tmp_path / "ledger.sqlite", random.Random(7), (8, 24, 40)  # noqa: S311
     with FakeProvider(lambda asked: Reply(f"re {asked.user_message}", delay_s=0.02)) as provider:
         acknowledged = 0
         for n_asked in kills:

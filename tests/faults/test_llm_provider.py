@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pkgraph.errors import ProviderGone
+from pkgraph.errors import InputError, ProviderGone
 from pkgraph.model import Message, Prompt, Response
 from pkgraph.settings import ModelSettings
-from resources.litellm_model import LiteLLMModel
+from resources.litellm_model import LiteLLMModel, close_connections
 from resources.provider_faults import Redaction, retry_after_s
 from tests.llm_server import FakeProvider, Reply
 
@@ -28,11 +28,10 @@ NO_CHOICES = b'{"id": "1", "object": "chat.completion", "created": 0, "model": "
 @contextmanager
 def live(provider: FakeProvider, **settings: object) -> Iterator[LiteLLMModel]:
     fields = {"name": "openai/mine", "api_base": provider.url, "timeout_s": 10, **settings}
-    model = LiteLLMModel(ModelSettings.model_validate(fields), api_key=KEY, first_wait_s=0.02)
     try:
-        yield model
+        yield LiteLLMModel(ModelSettings.model_validate(fields), api_key=KEY, first_wait_s=0.02)
     finally:
-        model.close()
+        close_connections()
 
 
 def answer_to(script: Reply | list[Reply], **settings: object) -> tuple[Response, int]:
@@ -175,11 +174,26 @@ def test_many_threads_share_one_model() -> None:
     assert elapsed_s < 16 * 0.2 / 2
 
 
-def test_a_closed_model_starts_again() -> None:
+def test_a_model_answers_again_after_its_connections_were_closed() -> None:
     with FakeProvider(Reply("x")) as provider, live(provider) as model:
         assert model.answer(PROMPT).text == "x"
-        model.close()
+        close_connections()
         assert model.answer(PROMPT).text == "x"
+
+
+def test_the_key_comes_from_the_variable_that_the_settings_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ModelSettings.model_validate({"name": "openai/mine", "api_key_env": "MY_SHOP_KEY"})
+    monkeypatch.delenv("MY_SHOP_KEY", raising=False)
+    with pytest.raises(InputError, match="MY_SHOP_KEY is not set"):
+        LiteLLMModel(settings)
+    monkeypatch.setenv("MY_SHOP_KEY", "my-own-word")
+    with FakeProvider(Reply("no my-own-word", 500)) as provider:
+        here = settings.model_copy(update={"api_base": provider.url, "attempts": 1})
+        detail = LiteLLMModel(here).answer(PROMPT).detail or ""
+        close_connections()
+
+    assert provider.asked[0].headers["authorization"] == "Bearer my-own-word"
+    assert "no [redacted]" in detail
 
 
 def test_importing_the_door_imports_no_provider() -> None:
