@@ -14,9 +14,10 @@ left, the steps that took too much are not done. Near duplicates ("milk whole") 
 
 from __future__ import annotations
 
-import re
-
 import polars as pl
+
+# Longer ones are whole sentences; a kind is a value in a prompt.
+MAX_KIND_CHARS = 120
 
 _NUMBER = r"\d+(?:[.,/]\d+)*"
 _UNIT = (
@@ -38,8 +39,6 @@ _PACK = rf"(?:{_NUMBER}[\s-]?{_COUNT}|(?:pack|case|box|set|bag)\s+of\s+\d+)"
 _TIMES_FIRST = r"^\s*\d+\s?[x×]\s+(\p{L})"
 _TIMES_LAST = r"\s[x×]\s?\d+\s*$"
 _MEASURE = rf"{_EDGE}(?:{_SIZE}|{_PACK}){_END}"
-# Longer ones are whole sentences; a kind is a value in a prompt.
-MAX_KIND_CHARS = 120
 # A percentage, an ampersand and an apostrophe or hyphen within a word belong to it.
 _LOOSE = r"[^\p{L}\p{M}\p{N}%&'’+.-]+|(?:^|\s)['’.+-]+|['’.+-]+(?:\s|$)"
 
@@ -82,9 +81,8 @@ def with_derived_kind(rows: pl.DataFrame) -> pl.DataFrame:
     bare = _tidy(_without_measures(title))
     named = _tidy(_without_measures(_without_brand(title, brand)))
     whole = pl.col("title").str.strip_chars()
-    return rows.with_columns(
-        kind=pl.coalesce(_if_words(named), _if_words(bare), _if_words(_tidy(title)), whole)
-    )
+    kind = pl.coalesce(_if_words(named), _if_words(bare), _if_words(_tidy(title)), whole)
+    return rows.with_columns(kind=kind.str.slice(0, MAX_KIND_CHARS).str.strip_chars())
 
 
 def derived_kind(title: str, brand: str | None = None) -> str:
@@ -92,9 +90,3 @@ def derived_kind(title: str, brand: str | None = None) -> str:
     schema = {"title": pl.String, "brand": pl.String}
     frame = pl.DataFrame({"title": [title], "brand": [brand]}, schema=schema)
     return str(with_derived_kind(frame)["kind"][0])
-
-
-def worked_examples() -> list[tuple[str, str | None, str]]:
-    """Title, brand and kind of each example at the top of this file."""
-    found = re.findall(r'^ {4}"(.+?)"\s+(?:\(brand (.+?)\)\s+)?-> "(.+?)"$', __doc__ or "", re.MULTILINE)
-    return [(title, brand or None, kind) for title, brand, kind in found]
