@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
@@ -60,27 +62,32 @@ class _Capped(io.RawIOBase):
         return len(data)
 
 
-def _downloaded(path: str) -> IO[bytes]:
+def _downloaded(path: str, limits: Limits) -> IO[bytes]:
+    """A copy of a remote file, a little more than the limit at most: reading it then passes the limit too."""
     from upath import UPath  # noqa: PLC0415  (0.1 s that few need)
 
-    spool = cast("IO[bytes]", tempfile.SpooledTemporaryFile(_SPOOL_BYTES))  # noqa: SIM115
-    with UPath(path).open("rb") as remote:
-        left = Limits().n_bytes
-        while left > 0 and (piece := remote.read(_COPY_BYTES)):
+    with ExitStack() as stack:
+        remote = stack.enter_context(UPath(path).open("rb"))
+        spool = cast("IO[bytes]", tempfile.SpooledTemporaryFile(_SPOOL_BYTES))  # noqa: SIM115
+        on_error = stack.enter_context(ExitStack())
+        on_error.callback(spool.close)
+        left = limits.n_bytes
+        while left >= 0 and (piece := remote.read(_COPY_BYTES)):
             spool.write(piece)
             left -= len(piece)
-    spool.seek(0)
-    return spool
+        spool.seek(0)
+        on_error.pop_all()
+        return spool
 
 
-def _found(path: str) -> IO[bytes]:
+def _found(path: str, limits: Limits) -> IO[bytes]:
     """A seekable file.
 
     Raises:
         CatalogError: It cannot be opened; every kind of store has its own errors for that.
     """
     try:
-        return _downloaded(path) if "://" in path else open(path, "rb")  # noqa: PTH123
+        return _downloaded(path, limits) if "://" in path else open(path, "rb")  # noqa: PTH123
     except FileNotFoundError:
         raise CatalogError(f"There is no file {path}.", remedy="Correct `path` in the settings.") from None
     except ImportError as error:
@@ -94,21 +101,22 @@ def _found(path: str) -> IO[bytes]:
         ) from error
 
 
-def opened(path: str, limits: Limits) -> IO[bytes]:
+@contextmanager
+def opened(path: str, limits: Limits) -> Iterator[IO[bytes]]:
     """The bytes of a file, unpacked where it is gzip (told by content, not by name).
 
     Raises:
         CatalogError: It cannot be opened or is empty. Reading raises it too, once the limit is passed.
     """
-    source = _found(path)
-    head = source.read(2)
-    n_packed = source.seek(0, io.SEEK_END)
-    source.seek(0)
-    if not head:
-        source.close()
-        raise CatalogError(f"{path} is empty.", remedy="Deliver it again.")
-    if head != _GZIP_MAGIC:
-        return io.BufferedReader(_Capped(source, limits.n_bytes, path))
-    cap = min(limits.n_bytes, max(_RATIO_FLOOR_BYTES, n_packed * _MAX_RATIO))
-    unpacked = cast("IO[bytes]", gzip.GzipFile(fileobj=source))
-    return io.BufferedReader(_Capped(unpacked, cap, path))
+    with _found(path, limits) as source:
+        head = source.read(2)
+        n_packed = source.seek(0, io.SEEK_END)
+        source.seek(0)
+        if not head:
+            raise CatalogError(f"{path} is empty.", remedy="Deliver it again.")
+        if head != _GZIP_MAGIC:
+            yield io.BufferedReader(_Capped(source, limits.n_bytes, path))
+            return
+        cap = min(limits.n_bytes, max(_RATIO_FLOOR_BYTES, n_packed * _MAX_RATIO))
+        with gzip.GzipFile(fileobj=source) as unpacked:
+            yield io.BufferedReader(_Capped(cast("IO[bytes]", unpacked), cap, path))

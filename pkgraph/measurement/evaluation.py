@@ -17,7 +17,7 @@ from pkgraph.tables import OFFLINE_METRICS
 CUT_OFFS = (5, 10, 20)
 """Lengths of the list looked at, the k of every metric."""
 
-# Under 50 training baskets, counts of pairs tell little: 65 % of the demo shop's kinds, 2 % of what is bought.
+# Counts of pairs tell little there: 65 % of the demo shop's kinds, 2 % of what is bought.
 COLD_BASKETS = 50
 
 _METRICS: dict[str, Callable[[Sequence[str], Collection[str], int], float]] = {
