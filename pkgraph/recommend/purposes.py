@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkgraph.model import normalise_rationale
+from pkgraph.model import rationale_id
 from pkgraph.recommend.answers import Purpose
 from pkgraph.recommend.search import find_documents
 
@@ -33,13 +33,15 @@ def _purpose(s: Sections, row: int, *, is_asked: bool) -> Purpose:
 
 
 def resolve_purpose(s: Sections, purpose: str) -> list[int]:
-    """Rows of the rationale with that spelling; without one, of those that hold the most of its words."""
-    wanted = normalise_rationale(purpose[:MAX_TEXT])
-    documents, n_words, values = find_documents(s, wanted)
+    """Row of the rationale with that spelling or id; without one, of those that hold most of its words."""
+    purpose = purpose[:MAX_TEXT]
+    exact = max(s.rationale_ids.find(rationale_id(purpose)), s.rationale_ids.find(purpose))
+    if exact >= 0:
+        return [exact]
+    documents, n_words, values = find_documents(s, purpose)
     first = len(s.sku_ids) + len(s.kind_ids)
     is_rationale = documents >= first
     rows, n_words, values = documents[is_rationale] - first, n_words[is_rationale], values[is_rationale]
     best = rows[np.lexsort((rows, -values, -n_words))].tolist()
-    exact = [row for row in best if s.rationale_texts[row] == wanted]
     fullest = set(rows[n_words == n_words.max(initial=0)].tolist())
-    return exact or [row for row in best if row in fullest][:MAX_RATIONALES]
+    return [row for row in best if row in fullest][:MAX_RATIONALES]

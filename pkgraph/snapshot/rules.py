@@ -22,7 +22,7 @@ from pkgraph.snapshot.layout import (
     Sections,
     to_arrays,
 )
-from pkgraph.snapshot.paths import type_mask
+from pkgraph.snapshot.paths import INFERRED_SHARE, type_mask, weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,12 +106,15 @@ def _edges_unlike_their_statements(s: Sections, _: Intake) -> int:
     return int((is_share & (surest != s.edge_probability)).sum())
 
 
-def _first_of_each(values: Array, offsets: Array) -> Array:
-    starts = offsets[:-1]
-    found = np.full(len(starts), np.nan)
-    fits = (np.diff(offsets) > 0) & ~_outside(starts, 0, len(values))
-    found[fits] = values[starts[fits]]
+def _float_at(values: Array, rows: Array) -> Array:
+    found = np.full(len(rows), np.nan)
+    fits = ~_outside(rows, 0, len(values))
+    found[fits] = values[rows[fits]]
     return found
+
+
+def _first_of_each(values: Array, offsets: Array) -> Array:
+    return _float_at(values, np.where(np.diff(offsets) > 0, offsets[:-1], -1))
 
 
 def _out_of_order(node: Array, weight: Array, target: Array) -> int:
@@ -163,6 +166,18 @@ def _stray_paths(s: Sections, _: Intake) -> int:
     return int((~(forwards | backwards | of_purpose | shared)).sum())
 
 
+def _misweighed_paths(s: Sections, _: Intake) -> int:
+    """Paths whose weight is not that of their statements; one off is the last bit of another log1p."""
+    node, n_kinds = _owner(s.path_offsets, len(s.path_target)), len(s.kind_ids)
+    share = np.nan_to_num(_float_at(s.edge_probability, s.path_edge))
+    joined = s.path_via != -1
+    share[joined] *= np.nan_to_num(_float_at(s.edge_probability, s.path_via[joined]))
+    is_stated = ~joined & (_at(s.edge_target, s.path_edge) == s.path_target)
+    is_stated &= (node >= n_kinds) | (_at(s.edge_source, s.path_edge) == node)
+    expected = weight_of(np.where(is_stated, share, INFERRED_SHARE * share)).astype(np.int64)
+    return int((np.abs(expected - s.path_weight) > 1).sum())
+
+
 def _rows_unlike_their_paths(s: Sections, _: Intake) -> int:
     """Merged rows whose weight is not the sum of their paths, or whose path leads elsewhere."""
     node = _owner(s.row_offsets, len(s.row_target))
@@ -189,9 +204,7 @@ def _misplaced_skus(s: Sections, _: Intake) -> int:
 
 def _less_popular_first(s: Sections, _: Intake) -> int:
     owner = _owner(s.kind_sku_offsets, len(s.kind_skus))
-    popularity = np.full(len(s.kind_skus), np.nan)
-    fits = ~_outside(s.kind_skus, 0, len(s.sku_popularity))
-    popularity[fits] = s.sku_popularity[s.kind_skus[fits]]
+    popularity = _float_at(s.sku_popularity, s.kind_skus)
     same, step = owner[1:] == owner[:-1], np.diff(popularity)
     return int((same & ((step > 0) | ((step == 0) & (np.diff(s.kind_skus) < 0)))).sum())
 
@@ -248,6 +261,11 @@ RULES: Mapping[str, Rule] = {
         "Every path runs along its edges, and none reads an accessory backwards.",
         lambda s: len(s.path_target),
         _stray_paths,
+    ),
+    "every_path_weighs_what_its_statements_say": Rule(
+        "The weight of a path follows from the probability of its statements.",
+        lambda s: len(s.path_target),
+        _misweighed_paths,
     ),
     "every_merged_score_is_the_sum_of_its_paths": Rule(
         "The weight of a merged row is the sum of its paths' weights.", _n_rows, _rows_unlike_their_paths
