@@ -21,6 +21,7 @@ BLOCK_ROWS = 256  # 256 rows against 100 000 kinds keep a block's product below 
 BY_WORDS = 48
 BY_CHARACTERS = 6
 MIN_CHARACTER_COSINE = 0.2
+FLAGS = ("is_rewritten", "is_whole", "is_overruled", "is_part", "is_shortened")
 UNKNOWN_WEIGHT = 0.8  # a word that no label has: as heavy as a rare one
 
 
@@ -32,11 +33,11 @@ class Readings:
         phrase: int64 of shape (n_readings,). Position of the phrase.
         tokens: Sparse 0/1 of shape (n_readings, n_words): words that some kind has.
         shares: The same words weighted; a row sums to 1 less the share of words that no kind has.
-        heads: Sparse 0/1: the noun.
+        heads: Sparse: the nouns; a row sums to at most 1.
         modifiers: As shares, without the noun.
         modifier_share: float64: share of the reading that are modifiers, known or not.
         characters: TF-IDF rows over the index's character n-grams.
-        flags: float64 of shape (n_readings, 3): is_rewritten, is_part, is_shortened.
+        flags: float64 of shape (n_readings, len(FLAGS)).
         texts: The readings as text.
     """
 
@@ -56,7 +57,7 @@ def _token_weights(reading: Reading, index: KindIndex, soft: frozenset[str]) -> 
     for token in reading.tokens:
         column = index.vocabulary.get(token)
         weight = UNKNOWN_WEIGHT if column is None else max(float(index.weights[column]), 0.1)
-        weights[token] = weight * (SOFT_WEIGHT if token in soft and token != reading.head else 1.0)
+        weights[token] = weight * (SOFT_WEIGHT if token in soft and token not in reading.heads else 1.0)
     return weights
 
 
@@ -82,18 +83,18 @@ def read_phrases(phrases: Sequence[str], index: KindIndex) -> Readings | None:
     weights = [_token_weights(r, index, known.soft) for _, r in found]
     totals = [sum(row.values()) for row in weights]
     shares = [{t: w / total for t, w in row.items()} for row, total in zip(weights, totals, strict=True)]
-    heads = [r.head for _, r in found]
-    modifiers = [{t: w for t, w in row.items() if t != h} for row, h in zip(shares, heads, strict=True)]
+    heads = [r.heads for _, r in found]
+    modifiers = [{t: w for t, w in row.items() if t not in h} for row, h in zip(shares, heads, strict=True)]
     texts = tuple(" ".join(r.tokens) for _, r in found)
     return Readings(
         phrase=np.array([at for at, _ in found]),
         tokens=_rows([dict.fromkeys(r.tokens, 1.0) for _, r in found], index),
         shares=_rows(shares, index),
-        heads=_rows([{h: 1.0} for h in heads], index),
+        heads=_rows([dict.fromkeys(h, 1.0 / len(h)) for h in heads], index),
         modifiers=_rows(modifiers, index),
         modifier_share=np.array([sum(row.values()) for row in modifiers], dtype=np.float64),
         characters=index.vectorizer.transform(texts).tocsr(),
-        flags=np.array([(r.is_rewritten, r.is_part, r.is_shortened) for _, r in found], dtype=np.float64),
+        flags=np.array([[getattr(r, name) for name in FLAGS] for _, r in found], dtype=np.float64),
         texts=texts,
     )
 
@@ -118,7 +119,7 @@ def pairs(readings_: Readings, index: KindIndex) -> tuple[np.ndarray, np.ndarray
     """
     bonus = 0.01 * index.log_skus / max(float(index.log_skus.max()), 1.0)
     wanted = (readings_.shares + readings_.heads * 0.5).tocsr()
-    kinds = (index.everything + index.labels + index.label_shares).T.tocsr()
+    kinds = (index.everything + index.labels + index.label_faces[0].shares).T.tocsr()
     grams = index.characters.T.tocsr()
     rows, columns = [], []
     for start in range(0, wanted.shape[0], BLOCK_ROWS):

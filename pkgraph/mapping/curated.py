@@ -31,6 +31,7 @@ class Curated:
         rivals: Groups of words of which a product has at most one: dog, cat, bird.
         soft: Words that say little about which product is meant: fresh, large, assorted.
         fillers: Words of shelf labels that say nothing: premium, regular, misc.
+        compounds: Pairs of words that mean one thing: ice cream.
     """
 
     abbreviations: Mapping[Words, Words]
@@ -38,6 +39,7 @@ class Curated:
     rivals: tuple[Words, ...]
     soft: frozenset[str]
     fillers: frozenset[str]
+    compounds: frozenset[Words]
 
 
 def _lines(text: str) -> list[str]:
@@ -55,7 +57,7 @@ def _pairs(lines: Iterable[str], *, name: str, is_phrase: bool = True) -> dict[W
         left, _, right = line.partition("\t")
         meanings = tuple(filter(None, (words(part) for part in right.split("|"))))
         key = content_words(left) if is_phrase else words(left)
-        if not key or not meanings:
+        if not key or not (meanings or right.strip() == "-"):
             raise SettingsError(
                 f"{name} holds a line without two sides: {line[:80]!r}.",
                 remedy="Write shopper words, a tab, shelf words; several meanings are separated by |.",
@@ -84,9 +86,10 @@ def curated(own_synonyms: tuple[str, ...] = ()) -> Curated:
     abbreviations = _pairs(_data("abbreviations.tsv"), name="abbreviations.tsv", is_phrase=False)
     synonyms = _pairs((*own_synonyms, *_data("synonyms.tsv")), name="synonyms")
     return Curated(
-        abbreviations={short: meanings[0] for short, meanings in abbreviations.items()},
+        abbreviations={short: meanings[0] if meanings else () for short, meanings in abbreviations.items()},
         synonyms=synonyms,
         rivals=tuple(words(line) for line in _data("rivals.txt")),
         soft=frozenset(word for line in _data("soft_words.txt") for word in words(line)),
         fillers=frozenset(word for line in _data("filler_words.txt") for word in words(line)),
+        compounds=frozenset(words(line) for line in _data("compounds.txt")),
     )

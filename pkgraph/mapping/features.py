@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
 
+from pkgraph.mapping.candidates import FLAGS
 from pkgraph.mapping.curated import curated
 
 if TYPE_CHECKING:
     from pkgraph.mapping.candidates import Readings
-    from pkgraph.mapping.index import KindIndex
+    from pkgraph.mapping.index import Faces, KindIndex
 
 NAMES = (
     "covered_by_label",
     "covered",
     "head_in_label",
     "head_in_category",
-    "head_is_label_noun",
-    "modifiers_covered",
+    "head_missing",
+    "noun_agrees",
+    "category_noun_agrees",
     "modifiers_missing",
     "label_explained",
     "category_explained",
-    "label_noun_unasked",
+    "explained_with_noun",
+    "foreign_noun",
     "rivals",
     "agreements",
     "character_cosine",
@@ -32,18 +36,42 @@ NAMES = (
     "log_skus",
     "home_share",
     "in_context",
-    "is_rewritten",
-    "is_part",
-    "is_shortened",
-    "head_and_modifiers",
-    "head_and_explained",
+    *FLAGS,
     "covered_and_explained",
+    "covered_with_noun",
 )
 
 
 def _dot(left: sparse.csr_matrix, right: sparse.csr_matrix) -> np.ndarray:
     """Row by row inner products."""
     return np.asarray(left.multiply(right).sum(axis=1)).ravel()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FaceFeatures:
+    """How well a reading explains the best face of each kind; float64 of shape (n_pairs,) each, 0-1."""
+
+    explained: np.ndarray
+    noun_agrees: np.ndarray
+    explained_with_noun: np.ndarray
+    foreign_noun: np.ndarray
+
+
+def _face_features(
+    faces: tuple[Faces, ...], said: sparse.csr_matrix, heads: sparse.csr_matrix, kind: np.ndarray
+) -> _FaceFeatures:
+    explained = np.zeros(len(kind))
+    agrees, both, foreign = explained.copy(), explained.copy(), explained.copy()
+    for face in faces:
+        share = _dot(face.shares[kind], said)
+        nouns = face.nouns[kind]
+        noun = (_dot(heads, nouns) > 0).astype(np.float64)
+        unasked = ((_dot(said, nouns) == 0) & (nouns.getnnz(axis=1) > 0)).astype(np.float64)
+        foreign = np.where(share > explained, unasked, foreign)
+        explained = np.maximum(explained, share)
+        agrees = np.maximum(agrees, noun)
+        both = np.maximum(both, share * noun)
+    return _FaceFeatures(explained, agrees, both, foreign)
 
 
 def _rivalry(
@@ -93,27 +121,25 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
     said, heads = readings.tokens[at], readings.heads[at]
     labels, everything = index.labels[kind], index.everything[kind]
     covered_label, covered = _dot(readings.shares[at], labels), _dot(readings.shares[at], everything)
-    head_label = _dot(heads, labels)
-    head_category = _dot(heads, index.categories[kind]) * (1 - head_label)
-    label_noun = _dot(heads, index.heads[kind])
-    held_modifiers = _dot(readings.modifiers[at], everything)
-    share = readings.modifier_share[at]
-    modifiers = np.divide(held_modifiers, share, out=np.ones_like(share), where=share > 0)
-    explained = _dot(index.label_shares[kind], said)
-    no_noun = (_dot(index.heads[kind], said) == 0).astype(np.float64)
+    head_label, head_any = _dot(heads, labels), _dot(heads, everything)
+    missing = readings.modifier_share[at] - _dot(readings.modifiers[at], everything)
+    label = _face_features(index.label_faces, said, heads, kind)
+    category = _face_features(index.category_faces, said, heads, kind)
     rivals, agreements = _rivalry(readings, index, at, kind)
     token_set, token_sort = _similarities(readings, index, at, kind)
     columns = (
         covered_label,
         covered,
         head_label,
-        head_category,
-        label_noun,
-        modifiers,
-        share - held_modifiers,
-        explained,
-        _dot(index.category_shares[kind], said),
-        no_noun,
+        head_any - head_label,
+        1 - head_any,
+        label.noun_agrees,
+        category.noun_agrees,
+        missing,
+        label.explained,
+        category.explained,
+        label.explained_with_noun,
+        label.foreign_noun,
         rivals,
         agreements,
         _dot(readings.characters[at], index.characters[kind]),
@@ -123,8 +149,7 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
         index.home_share[kind],
         index.in_context[kind],
         *readings.flags[at].T,
-        (head_label + head_category) * modifiers,
-        head_label * explained,
-        covered * explained,
+        covered * label.explained,
+        covered * np.maximum(label.noun_agrees, category.noun_agrees),
     )
     return np.column_stack(columns)

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from pkgraph.errors import CatalogError
 from pkgraph.mapping.curated import Curated, Words, curated
-from pkgraph.mapping.labels import ShelfLabel, expand, read_label
+from pkgraph.mapping.labels import Face, ShelfLabel, expand, read_label
 from pkgraph.mapping.learned import learn_expansions
 from pkgraph.mapping.words import words
 
@@ -33,8 +33,23 @@ KIND_COLUMNS = {
     "popularity": pl.Float64,
 }
 FILLER_WEIGHT = 0.15
+QUALITY_WEIGHT = 0.5
 CHARACTERS = (3, 5)
 MAX_CHARACTER_FEATURES = 60_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """One face of every kind.
+
+    Attributes:
+        shares: Sparse, shape (n_kinds, n_words). Words of the face; a row sums to 1, or is empty where there is
+            no such face. Rare words weigh more, fillers little.
+        nouns: Sparse 0/1 of the same shape: words that can be the noun.
+    """
+
+    shares: sparse.csr_matrix
+    nouns: sparse.csr_matrix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +65,8 @@ class KindIndex:
         labels: Sparse 0/1 of shape (n_kinds, n_words): words of the label.
         everything: The same for label and category together.
         categories: The same for the category alone.
-        heads: The same for words that can be the label's noun.
-        label_shares: As labels; a row sums to 1, rare words weigh more, fillers little.
-        category_shares: As categories; a row sums to 1.
+        label_faces: What labels name; entry f holds the f-th face of every kind.
+        category_faces: The same for categories.
         characters: float32 of shape (n_kinds, n_grams): TF-IDF of character n-grams, rows of length 1.
         vectorizer: Makes the same n-grams of other texts.
         texts: The expanded label of every kind.
@@ -69,9 +83,8 @@ class KindIndex:
     labels: sparse.csr_matrix
     everything: sparse.csr_matrix
     categories: sparse.csr_matrix
-    heads: sparse.csr_matrix
-    label_shares: sparse.csr_matrix
-    category_shares: sparse.csr_matrix
+    label_faces: tuple[Faces, ...]
+    category_faces: tuple[Faces, ...]
     characters: sparse.csr_matrix
     vectorizer: Any
     texts: tuple[str, ...]
@@ -176,21 +189,45 @@ def _fingerprint(frame: pl.DataFrame, own_synonyms: tuple[str, ...], known: Cura
     return digest.hexdigest()[:16]
 
 
-def _read_kinds(frame: pl.DataFrame, known: Curated) -> tuple[list[ShelfLabel], list[Words]]:
+def _read_kinds(frame: pl.DataFrame, known: Curated) -> tuple[list[ShelfLabel], list[ShelfLabel]]:
+    """What labels say, and what categories with their departments say, kind by kind."""
     labels = [read_label(kind, known) for kind in frame["kind"]]
-    titles = {c: read_label(c, known).all_words for c in frame["category"].unique()}
+    titles = {c: read_label(c, known) for c in frame["category"].unique()}
     departments = {d: expand(words(d or ""), known) for d in frame["department"].unique()}
     # Of a department only what an abbreviation says of it counts: "PRODUCE" makes its kinds fresh.
     states = {d: tuple(w for w in full if w not in words(d or "")) for d, full in departments.items()}
     categories = [
-        (*titles[c], *states[d]) for c, d in zip(frame["category"], frame["department"], strict=True)
+        ShelfLabel((*titles[c].all_words, *states[d]), titles[c].faces)
+        for c, d in zip(frame["category"], frame["department"], strict=True)
     ]
-    learned = learn_expansions([label.all_words for label in labels], categories, frame["kind"].to_list())
+    learned = learn_expansions(
+        [label.all_words for label in labels], [c.all_words for c in categories], frame["kind"].to_list()
+    )
     grown = [
-        ShelfLabel((*label.all_words, *more), (*label.main_words, *more), label.heads)
-        for label, more in zip(labels, learned, strict=True)
+        ShelfLabel((*label.all_words, *more), label.faces) for label, more in zip(labels, learned, strict=True)
     ]
-    return grown, categories
+    return [_named(*both, known.fillers) for both in zip(grown, categories, strict=True)], categories
+
+
+def _named(label: ShelfLabel, category: ShelfLabel, fillers: frozenset[str]) -> ShelfLabel:
+    """A label without a noun of its own takes its category's: PREMIUM of PASTA SAUCE is a pasta sauce."""
+    if any(not set(face.tokens) <= fillers for face in label.faces):
+        return label
+    mine = tuple(word for face in label.faces for word in face.tokens)
+    faces = tuple(Face((*face.tokens, *mine), face.nouns) for face in category.faces)
+    return ShelfLabel((*label.all_words, *category.all_words), faces)
+
+
+def _stack(labels: list[ShelfLabel], vocabulary: dict[str, int], weights: np.ndarray) -> tuple[Faces, ...]:
+    n_faces = max((len(label.faces) for label in labels), default=0)
+    none = Face((), ())
+    stacked = []
+    for f in range(n_faces):
+        faces = [label.faces[f] if f < len(label.faces) else none for label in labels]
+        tokens = _incidence((face.tokens for face in faces), vocabulary, len(labels))
+        nouns = _incidence((face.nouns for face in faces), vocabulary, len(labels))
+        stacked.append(Faces(_shares(tokens, weights), nouns))
+    return tuple(stacked)
 
 
 def _fit(frame: pl.DataFrame, own_synonyms: tuple[str, ...]) -> KindIndex:
@@ -199,17 +236,17 @@ def _fit(frame: pl.DataFrame, own_synonyms: tuple[str, ...]) -> KindIndex:
     known = curated(own_synonyms)
     labels, categories = _read_kinds(frame, known)
     texts = tuple(" ".join(label.all_words) for label in labels)
-    counts = Counter(w for label, c in zip(labels, categories, strict=True) for w in {*label.all_words, *c})
+    counts = Counter(w for label, c in zip(labels, categories, strict=True) for w in {*label.all_words, *c.all_words})
     vocabulary = {word: column for column, word in enumerate(sorted(counts))}
     n = frame.height
     everything = _incidence(
-        ((*label.all_words, *c) for label, c in zip(labels, categories, strict=True)), vocabulary, n
+        ((*label.all_words, *c.all_words) for label, c in zip(labels, categories, strict=True)), vocabulary, n
     )
     weights = _rarity(everything)
-    filler = np.array([FILLER_WEIGHT if w in known.fillers else 1.0 for w in sorted(counts)])
+    dull = {**dict.fromkeys(known.soft, QUALITY_WEIGHT), **dict.fromkeys(known.fillers, FILLER_WEIGHT)}
+    telling = weights * np.array([dull.get(w, 1.0) for w in sorted(counts)])
     label_rows = _incidence((label.all_words for label in labels), vocabulary, n)
-    main_rows = _incidence((label.main_words for label in labels), vocabulary, n)
-    category_rows = _incidence(categories, vocabulary, n)
+    category_rows = _incidence((c.all_words for c in categories), vocabulary, n)
     vectorizer = TfidfVectorizer(
         analyzer="char_wb",
         ngram_range=CHARACTERS,
@@ -227,9 +264,8 @@ def _fit(frame: pl.DataFrame, own_synonyms: tuple[str, ...]) -> KindIndex:
         labels=label_rows,
         everything=everything,
         categories=category_rows,
-        heads=_incidence((label.heads for label in labels), vocabulary, n),
-        label_shares=_shares(main_rows, weights * filler),
-        category_shares=_shares(category_rows, weights * filler),
+        label_faces=_stack(labels, vocabulary, telling),
+        category_faces=_stack(categories, vocabulary, telling),
         characters=vectorizer.fit_transform([text or " " for text in texts]).tocsr(),
         vectorizer=vectorizer,
         texts=texts,

@@ -1,4 +1,4 @@
-"""Shelf labels are read: abbreviations expanded, exclusions dropped, the noun found."""
+"""Shelf labels are read: abbreviations expanded, exclusions dropped, the nouns found."""
 
 from __future__ import annotations
 
@@ -9,30 +9,49 @@ from pkgraph.mapping.curated import Curated, Words
 from pkgraph.mapping.words import words
 
 LONGEST_ABBREVIATION = 3
+MAX_FACES = 4
 # "(EX:4PK18PK", "(EXCEPT MARASCHINO)", "(EX SMI-SWT)": what the kind is not.
 _EXCLUSION = re.compile(r"\(?\bEX(?:C|CP|CE|CEPT|CL|CLUDING)?\b[ :.][^)]*\)?", re.IGNORECASE)
 _PARENTHESIS = re.compile(r"\([^)]*\)?")
-_SEGMENT = re.compile(r"[:,;&/+]| - |- |\band\b", re.IGNORECASE)
+_QUALIFIER = re.compile(r":| - |- |(?<=\w)-(?=\w{3})", re.IGNORECASE)
+_ALTERNATIVE = re.compile(r"[,;&/+]|\band\b", re.IGNORECASE)
 _NEGATION = frozenset({"non", "no", "without"})
 
 
 @dataclass(frozen=True, slots=True)
-class ShelfLabel:
-    """A shelf label as words.
+class Face:
+    """One of the things a label names: APPLE JUICE & CIDER names two.
 
     Attributes:
-        all_words: Every word, expanded, brackets included.
-        main_words: Those outside brackets.
-        heads: The words that can be its noun: the last one of each part, and the first of all.
+        tokens: Its words, brackets left out.
+        nouns: Those that can be its noun.
     """
 
+    tokens: Words
+    nouns: Words
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfLabel:
+    """A shelf label as words: every one of them, and what it names."""
+
     all_words: Words
-    main_words: Words
-    heads: Words
+    faces: tuple[Face, ...]
 
 
-def merge_negations(tokens: Words) -> Words:
-    """A negated word is a word of its own: ("non", "dairy", "creamer") -> ("nondairy", "creamer")."""
+def _merge(tokens: Words, curated: Curated) -> Words:
+    """Compounds as one word: ("vanilla", "ice", "cream") -> ("vanilla", "icecream")."""
+    merged: list[str] = []
+    at = 0
+    while at < len(tokens):
+        pair = tokens[at : at + 2]
+        merged.append("".join(pair) if pair in curated.compounds else tokens[at])
+        at += 2 if pair in curated.compounds else 1
+    return tuple(merged)
+
+
+def compound(tokens: Words, curated: Curated) -> Words:
+    """Compounds and negations as one word: ("non", "dairy", "creamer") -> ("nondairy", "creamer")."""
     merged: list[str] = []
     waiting = False
     for token in tokens:
@@ -41,7 +60,7 @@ def merge_negations(tokens: Words) -> Words:
             continue
         merged.append(f"non{token}" if waiting else token)
         waiting = False
-    return tuple(merged)
+    return _merge(tuple(merged), curated)
 
 
 def expand(tokens: Words, curated: Curated) -> Words:
@@ -51,28 +70,50 @@ def expand(tokens: Words, curated: Curated) -> Words:
     while at < len(tokens):
         for length in range(LONGEST_ABBREVIATION, 0, -1):
             full = curated.abbreviations.get(tokens[at : at + length])
-            if full and at + length <= len(tokens):
+            if full is not None and at + length <= len(tokens):
                 expanded.extend(full)
                 at += length
                 break
         else:
             expanded.append(tokens[at])
             at += 1
-    return merge_negations(tuple(expanded))
+    return compound(tuple(expanded), curated)
+
+
+def _nouns(text: str, curated: Curated) -> Words:
+    """The last word that is no mere quality, and the first where it is a plural: ONIONS RED."""
+    tokens = expand(words(text), curated)
+    telling = [t for t in tokens if t not in curated.fillers and t not in curated.soft]
+    if not telling:
+        return ()
+    first = text.split()[0].lower()
+    is_plural = words(first) != (first,) and telling[0] == tokens[0]
+    return (telling[0], telling[-1]) if is_plural else (telling[-1],)
+
+
+def _faces(text: str, curated: Curated) -> tuple[Face, ...]:
+    *contexts, named = [part for part in _QUALIFIER.split(text) if part.strip()] or [""]
+    context = tuple(w for part in contexts for w in expand(words(part), curated))
+    context_nouns = tuple(noun for part in contexts for noun in _nouns(part, curated))
+    parts = [part for part in _ALTERNATIVE.split(named) if words(part)]
+    first = expand(words(parts[0]), curated) if parts else ()
+    faces = []
+    for place, part in enumerate(parts):
+        tokens = expand(words(part), curated)
+        if place and len(tokens) == 1 and len(first) > 1:
+            # BAKING POWDER & SODA: the second is baking soda.
+            tokens = _merge((*first[:-1], *tokens), curated)
+            faces.append(Face((*context, *tokens), (*context_nouns, tokens[-1])))
+        elif tokens:
+            faces.append(Face((*context, *tokens), (*context_nouns, *_nouns(part, curated))))
+    return tuple(dict.fromkeys(faces))[:MAX_FACES] or (Face(context, context_nouns),)
 
 
 def read_label(text: str, curated: Curated) -> ShelfLabel:
     """A shelf label as words.
 
-    "SFT DRNK 2 LITER BTL CARB (EX:4PK)" -> soft drink 2 liter bottle carbonated; its noun is one of soft, carbonated
+    "SFT DRNK 2 LITER BTL CARB (EX:4PK)" -> softdrink 2 liter bottle carbonated
     """
     text = _EXCLUSION.sub(" ", text.replace("W/O", "WITHOUT ").replace("w/o", "without "))
     main = _PARENTHESIS.sub(" ", text)
-    segments = [expand(words(segment), curated) for segment in _SEGMENT.split(main)]
-    segments = [segment for segment in segments if segment]
-    main_words = expand(words(main), curated)
-    return ShelfLabel(
-        all_words=expand(words(text), curated) or words(text),
-        main_words=main_words,
-        heads=tuple(dict.fromkeys((*(s[-1] for s in segments), *main_words[:1]))),
-    )
+    return ShelfLabel(expand(words(text), curated) or words(text), _faces(main, curated))

@@ -1,26 +1,26 @@
-"""A shopper's phrase is read: its parts, its noun, and the shelf's words for the same thing."""
+"""A shopper's phrase is read: the products it names, their nouns, and the shelf's words for the same."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pkgraph.mapping.curated import Curated, Words
-from pkgraph.mapping.labels import merge_negations
+from pkgraph.mapping.labels import compound
 from pkgraph.mapping.words import content_words, plain, words
 
-MAX_READINGS = 12
-LONGEST_SYNONYM = 4
+MAX_READINGS = 16
+LONGEST_SYNONYM = 5
 _TAIL = re.compile(r"\b(?:for|with|without|in|from|to)\b")
 _JOIN = re.compile(r"\b(?:and|or)\b|[&/,;]")
 _CONTAINERS = frozenset(
     "bottle box bag pack package packet can jar case carton tub tube roll bunch bouquet loaf dozen piece "
-    "slice stick cup pouch six".split()  # noqa: SIM905 - reads better than sixteen quotes
+    "slice stick cup pouch block head stalk container".split()
 )
 # Said last, they name the form in which the product comes; without them the product is the same.
-_FORMS = frozenset("packet jar carton pouch tube tablet capsule can case piece pack multipack".split())  # noqa: SIM905
+_FORMS = frozenset(["packet", "jar", "carton", "pouch", "tube", "tablet", "capsule", "can", "case", "piece", "pack"])
 # After one of these, what stands before "and" only describes it: "salt and pepper shakers".
-_SHARED_NOUNS = frozenset("tray set kit mix dip platter cleaner shaker seasoning combo".split())  # noqa: SIM905
+_SHARED_NOUNS = frozenset(["tray", "set", "kit", "mix", "dip", "platter", "cleaner", "shaker", "seasoning", "combo"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +28,31 @@ class Reading:
     """One way to read a phrase.
 
     Attributes:
-        tokens: Its words, no filler among them.
-        head: The noun; without it the product is not meant.
+        tokens: Its words, compounds as one.
+        heads: The noun; where a synonym was taken, every word of it. Without them the product is not meant.
         is_rewritten: The words are the shelf's, by a curated synonym.
+        is_whole: The synonym stands for the whole phrase.
+        is_overruled: A synonym exists for its noun and was not taken.
         is_part: It is one of several products that the phrase names.
         is_shortened: The form was left off: "taco seasoning packet" read as "taco seasoning".
     """
 
     tokens: Words
-    head: str
+    heads: Words
     is_rewritten: bool = False
+    is_whole: bool = False
+    is_overruled: bool = False
     is_part: bool = False
+    is_shortened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """Words as they were said: the core ends in the noun, the tail says for whom or with what."""
+
+    core: Words
+    tail: Words
+    is_part: bool
     is_shortened: bool = False
 
 
@@ -48,39 +62,31 @@ def _is_plural(text: str) -> bool:
 
 
 def _parts(text: str) -> list[str]:
-    """The products a phrase names: "paper plates and napkins" -> "paper plates", "napkins", "paper napkins"."""
-    parts = [part.strip() for part in _JOIN.split(text) if part.strip()]
-    if len(parts) < 2:  # noqa: PLR2004
+    """The products a phrase names: "vegetable and flower seeds" -> "vegetable seeds", "flower seeds"."""
+    parts = [part.strip() for part in _JOIN.split(text) if words(part)]
+    if not parts[1:]:
         return parts
-    last = parts[-1].split()
-    first_describes = (
-        len(parts) == 2
-        and (  # noqa: PLR2004
-            words(last[-1])[:1] and words(last[-1])[0] in _SHARED_NOUNS
-        )
-    )
-    if first_describes or (_is_plural(parts[-1]) and not _is_plural(parts[0])):
-        return [*(f"{part} {last[-1]}" for part in parts[:-1]), *parts[-1:]]
+    noun = parts[-1].split()[-1]
+    describes = words(noun)[0] in _SHARED_NOUNS if words(noun) else False
+    if describes or (_is_plural(noun) and not _is_plural(parts[0])):
+        return [*(f"{part} {noun}" for part in parts[:-1]), parts[-1]]
     return parts
 
 
-def _reading(text: str, *, is_part: bool) -> Reading | None:
+def _draft(text: str, *, is_part: bool) -> _Draft | None:
     core = _TAIL.split(text, maxsplit=1)[0].strip() or text
+    tail = _TAIL.sub(" ", text[len(core) :])
     before, of, after = core.partition(" of ")
     if of and words(before)[-1:] and words(before)[-1] in _CONTAINERS:
         core = after
-    tokens = merge_negations(content_words(core))
-    if not tokens:
-        return None
-    extra = () if of else tuple(t for t in content_words(text[len(core) :]) if not _TAIL.fullmatch(t))
-    return Reading((*tokens, *(e for e in extra if e not in tokens)), tokens[-1], is_part=is_part)
+    tokens = content_words(core)
+    return _Draft(tokens, content_words(tail), is_part) if tokens else None
 
 
-def _shortened(reading: Reading) -> Reading | None:
-    rest = tuple(t for t in reading.tokens if t != reading.head)
-    if reading.head not in _FORMS or not rest:
+def _shortened(draft: _Draft) -> _Draft | None:
+    if draft.core[-1] not in _FORMS or not draft.core[1:]:
         return None
-    return Reading(rest, rest[-1], is_part=reading.is_part, is_shortened=True)
+    return replace(draft, core=draft.core[:-1], is_shortened=True)
 
 
 def _spans(tokens: Words, curated: Curated) -> list[tuple[int, int]]:
@@ -94,33 +100,39 @@ def _spans(tokens: Words, curated: Curated) -> list[tuple[int, int]]:
     return found
 
 
-def _rewritten(reading: Reading, curated: Curated) -> list[Reading]:
-    readings = []
-    for start, stop in _spans(reading.tokens, curated):
-        old = reading.tokens[start:stop]
-        for new in curated.synonyms[old]:
-            tokens = (*reading.tokens[:start], *new, *reading.tokens[stop:])
-            head = new[-1] if reading.head in old else reading.head
-            unique = tuple(dict.fromkeys(tokens))
-            readings.append(
-                Reading(
-                    unique,
-                    head,
-                    is_rewritten=True,
-                    is_part=reading.is_part,
-                    is_shortened=reading.is_shortened,
+def _finished(draft: _Draft, curated: Curated, core: Words, heads: Words, **flags: bool) -> Reading:
+    tokens = tuple(dict.fromkeys((*compound(core, curated), *compound(draft.tail, curated))))
+    return Reading(tokens, heads, is_part=draft.is_part, is_shortened=draft.is_shortened, **flags)
+
+
+def _read(draft: _Draft, curated: Curated) -> list[Reading]:
+    """The draft as it stands and with every synonym that applies."""
+    size = len(draft.core)
+    spans = _spans(draft.core, curated)
+    noun = compound(draft.core, curated)[-1:]
+    is_overruled = any(stop == size for _, stop in spans)
+    found = [_finished(draft, curated, draft.core, noun, is_overruled=is_overruled)]
+    for start, stop in spans:
+        rest = {*draft.core[:start], *draft.core[stop:]}
+        for new in curated.synonyms[draft.core[start:stop]]:
+            core = (*draft.core[:start], *new, *draft.core[stop:])
+            heads = tuple(dict.fromkeys(compound(new, curated))) if stop == size else noun
+            whole = stop == size and rest <= curated.soft
+            overruled = is_overruled and stop != size
+            found.append(
+                _finished(
+                    draft, curated, core, heads, is_rewritten=True, is_whole=whole, is_overruled=overruled
                 )
             )
-    return readings
+    return found
 
 
 def readings(phrase: str, curated: Curated) -> tuple[Reading, ...]:
     """Every way to read a phrase, as it stands first; none where it holds no word."""
     text = " ".join(plain(phrase).split())
-    parts = _parts(text)
-    is_compound = content_words(text) in curated.synonyms or len(parts) < 2  # noqa: PLR2004
-    texts = [(text, False)] if is_compound else [(text, False), *((part, True) for part in parts)]
-    base = [r for t, is_part in texts if (r := _reading(t, is_part=is_part))]
-    base += [s for r in base if (s := _shortened(r))]
-    everything = [*base, *(new for r in base for new in _rewritten(r, curated))]
-    return tuple(dict.fromkeys(everything))[:MAX_READINGS]
+    parts = [] if content_words(text) in curated.synonyms else _parts(text)
+    texts = [(text, False), *((part, True) for part in parts if parts[1:])]
+    drafts = [d for t, is_part in texts if (d := _draft(t, is_part=is_part))]
+    drafts += [short for draft in drafts if (short := _shortened(draft))]
+    found = [reading for draft in drafts for reading in _read(draft, curated)]
+    return tuple(dict.fromkeys(r for r in found if r.tokens))[:MAX_READINGS]

@@ -1,0 +1,100 @@
+"""The calibration is learned from labelled pairs of phrase and kind."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+from sklearn.linear_model import LogisticRegression
+
+from pkgraph.mapping.calibration import Calibration
+from pkgraph.mapping.candidates import read_phrases
+from pkgraph.mapping.features import NAMES, pair_features
+
+if TYPE_CHECKING:
+    from pkgraph.mapping.index import KindIndex
+
+ROUNDS = 4
+# Strength of the ridge, chosen by cross-validation over phrases among 0.03, 0.1, 0.3, 1 and 3.
+INVERSE_RIDGE = 0.3
+TARGET_PRECISION = 0.97
+
+
+def labelled_pairs(labels: pl.DataFrame, index: KindIndex) -> tuple[np.ndarray, np.ndarray]:
+    """Features of every reading of every labelled pair, and the labelled row that each belongs to.
+
+    Args:
+        labels: Columns phrase and kind_id; every kind_id is in the index.
+        index: The fitted kinds.
+    """
+    phrases = sorted(labels["phrase"].unique())
+    readings = read_phrases(phrases, index)
+    if readings is None:
+        return np.empty((0, len(NAMES))), np.empty(0, dtype=np.int64)
+    row_of = {kind: row for row, kind in enumerate(index.kinds["kind_id"])}
+    of_phrase: dict[str, list[int]] = {phrase: [] for phrase in phrases}
+    for at, position in enumerate(readings.phrase.tolist()):
+        of_phrase[phrases[position]].append(at)
+    cells = [
+        (label, at, row_of[kind])
+        for label, (phrase, kind) in enumerate(labels.select("phrase", "kind_id").iter_rows())
+        for at in of_phrase[phrase]
+    ]
+    where = np.array(cells, dtype=np.int64).reshape(-1, 3)
+    return pair_features(readings, index, where[:, 1], where[:, 2]), where[:, 0]
+
+
+def best_scores(calibration: Calibration, features: np.ndarray, label: np.ndarray, n_labels: int) -> np.ndarray:
+    """The probability of the best reading of every labelled row."""
+    best = np.zeros(n_labels)
+    np.maximum.at(best, label, calibration.probability(features))
+    return best
+
+
+def train(features: np.ndarray, label: np.ndarray, fits: np.ndarray, *, threshold: float = 0.5) -> Calibration:
+    """A calibration from labelled rows: which reading is meant is not labelled, so the likeliest is taken in rounds.
+
+    Args:
+        features: As `labelled_pairs` gives them.
+        label: As `labelled_pairs` gives them.
+        fits: 0/1 of shape (n_labels,).
+        threshold: Probability from which a kind is taken.
+    """
+    means = features.mean(axis=0)
+    scales = np.maximum(features.std(axis=0), 1e-6)
+    # The first guess at the reading: the one whose words the kind covers best.
+    guess = features[:, NAMES.index("covered_and_explained")] + features[:, NAMES.index("covered")]
+    calibration = None
+    for _ in range(ROUNDS):
+        order = np.lexsort((np.arange(len(label)), -guess, label))
+        chosen = order[np.unique(label[order], return_index=True)[1]]
+        model = LogisticRegression(C=INVERSE_RIDGE, max_iter=2000)
+        model.fit((features[chosen] - means) / scales, fits[label[chosen]])
+        calibration = Calibration(means, scales, model.coef_[0], float(model.intercept_[0]), threshold, "")
+        guess = calibration.probability(features)
+    assert calibration is not None  # noqa: S101 - there is at least one round
+    return calibration
+
+
+def threshold_for(scores: np.ndarray, fits: np.ndarray, precision: float = TARGET_PRECISION) -> float:
+    """The lowest probability from which at least this share of the pairs fits; 1 where there is none."""
+    order = np.argsort(-scores, kind="stable")
+    share = np.cumsum(fits[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero(share >= precision)
+    return float(scores[order[good[-1]]]) if len(good) else 1.0
+
+
+def calibration_json(calibration: Calibration, *, note: str, threshold: float) -> str:
+    """The calibration as it is shipped."""
+    document = {
+        "note": note,
+        "features": list(NAMES),
+        "means": [round(float(x), 8) for x in calibration.means],
+        "scales": [round(float(x), 8) for x in calibration.scales],
+        "coefficients": [round(float(x), 8) for x in calibration.coefficients],
+        "intercept": round(calibration.intercept, 8),
+        "threshold": round(threshold, 4),
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
