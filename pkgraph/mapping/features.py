@@ -15,31 +15,43 @@ if TYPE_CHECKING:
     from pkgraph.mapping.candidates import Readings
     from pkgraph.mapping.index import Faces, KindIndex
 
-NAMES = (
-    "covered_by_label",
-    "covered",
-    "head_in_label",
-    "head_in_category",
-    "head_missing",
-    "noun_agrees",
-    "category_noun_agrees",
-    "modifiers_missing",
-    "label_explained",
-    "category_explained",
-    "explained_with_noun",
-    "foreign_noun",
-    "rivals",
-    "agreements",
-    "character_cosine",
-    "token_set",
-    "token_sort",
-    "log_skus",
-    "home_share",
-    "in_context",
-    *FLAGS,
-    "covered_and_explained",
-    "covered_with_noun",
-)
+# What may speak for a match (+1), against it (-1), or either way (0). The signs bound the coefficients, so that
+# a few hundred labels cannot teach the model that a missing noun is a good sign.
+SIGNS: dict[str, int] = {
+    "covered_by_label": 1,
+    "covered": 1,
+    "fully_covered": 1,
+    "head_in_label": 1,
+    "head_in_category": 1,
+    "noun_agrees": 1,
+    "category_noun_agrees": 1,
+    "modifiers_missing": -1,
+    "label_explained": 1,
+    "category_explained": 1,
+    "explained_with_noun": 1,
+    "foreign_noun": -1,
+    "foreign_and_unexplained": -1,
+    "rivals": -1,
+    "agreements": 1,
+    "character_cosine": 1,
+    "token_set": 1,
+    "token_sort": 1,
+    "log_skus": 0,
+    "home_share": 1,
+    "in_context": 0,
+    "is_rewritten": 0,
+    "is_whole": 1,
+    "is_overruled": -1,
+    "is_part": -1,
+    "is_shortened": -1,
+    "overruled_and_unexplained": -1,
+    "covered_and_explained": 1,
+    "covered_with_noun": 1,
+    "fully_covered_with_noun": 1,
+    "whole_and_fully_covered": 1,
+}
+NAMES = tuple(SIGNS)
+NEARLY_ALL = 0.97
 
 
 def _dot(left: sparse.csr_matrix, right: sparse.csr_matrix) -> np.ndarray:
@@ -65,7 +77,7 @@ def _face_features(
     for face in faces:
         share = _dot(face.shares[kind], said)
         nouns = face.nouns[kind]
-        noun = (_dot(heads, nouns) > 0).astype(np.float64)
+        noun = _largest(heads, face.all_nouns[kind])
         unasked = ((_dot(said, nouns) == 0) & (nouns.getnnz(axis=1) > 0)).astype(np.float64)
         foreign = np.where(share > explained, unasked, foreign)
         explained = np.maximum(explained, share)
@@ -74,11 +86,17 @@ def _face_features(
     return _FaceFeatures(explained, agrees, both, foreign)
 
 
+def _largest(heads: sparse.csr_matrix, nouns: sparse.csr_matrix) -> np.ndarray:
+    """Row by row the largest weight among the nouns that are heads."""
+    return np.asarray((heads > 0).multiply(nouns).max(axis=1).todense(), dtype=np.float64).ravel()
+
+
 def _rivalry(
     readings: Readings, index: KindIndex, at: np.ndarray, kind: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Groups of rival words in which the two differ, and in which they agree."""
-    groups = curated(index.own_synonyms).rivals
+    negated = [(w[3:], w) for w in index.vocabulary if w.startswith("non") and w[3:] in index.vocabulary]
+    groups = (*curated(index.own_synonyms).rivals, *negated)
     cells = [
         (index.vocabulary[w], g) for g, group in enumerate(groups) for w in group if w in index.vocabulary
     ]
@@ -127,29 +145,36 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
     category = _face_features(index.category_faces, said, heads, kind)
     rivals, agreements = _rivalry(readings, index, at, kind)
     token_set, token_sort = _similarities(readings, index, at, kind)
-    columns = (
-        covered_label,
-        covered,
-        head_label,
-        head_any - head_label,
-        1 - head_any,
-        label.noun_agrees,
-        category.noun_agrees,
-        missing,
-        label.explained,
-        category.explained,
-        label.explained_with_noun,
-        label.foreign_noun,
-        rivals,
-        agreements,
-        _dot(readings.characters[at], index.characters[kind]),
-        token_set,
-        token_sort,
-        index.log_skus[kind],
-        index.home_share[kind],
-        index.in_context[kind],
-        *readings.flags[at].T,
-        covered * label.explained,
-        covered * np.maximum(label.noun_agrees, category.noun_agrees),
-    )
-    return np.column_stack(columns)
+    noun = np.maximum(label.noun_agrees, category.noun_agrees)
+    full = (covered >= NEARLY_ALL).astype(np.float64)
+    flags = dict(zip(FLAGS, readings.flags[at].T, strict=True))
+    columns = {
+        "covered_by_label": covered_label,
+        "covered": covered,
+        "fully_covered": full,
+        "head_in_label": head_label,
+        "head_in_category": head_any - head_label,
+        "noun_agrees": label.noun_agrees,
+        "category_noun_agrees": category.noun_agrees,
+        "modifiers_missing": missing,
+        "label_explained": label.explained,
+        "category_explained": category.explained,
+        "explained_with_noun": label.explained_with_noun,
+        "foreign_noun": label.foreign_noun,
+        "foreign_and_unexplained": label.foreign_noun * (1 - label.explained),
+        "rivals": rivals,
+        "agreements": agreements,
+        "character_cosine": _dot(readings.characters[at], index.characters[kind]),
+        "token_set": token_set,
+        "token_sort": token_sort,
+        "log_skus": index.log_skus[kind],
+        "home_share": index.home_share[kind],
+        "in_context": index.in_context[kind],
+        **flags,
+        "overruled_and_unexplained": flags["is_overruled"] * (1 - label.explained_with_noun),
+        "covered_and_explained": covered * label.explained,
+        "covered_with_noun": covered * noun,
+        "fully_covered_with_noun": full * noun,
+        "whole_and_fully_covered": full * flags["is_whole"],
+    }
+    return np.column_stack([columns[name] for name in NAMES])

@@ -34,6 +34,7 @@ KIND_COLUMNS = {
 }
 FILLER_WEIGHT = 0.15
 QUALITY_WEIGHT = 0.5
+DETAIL = 0.5
 CHARACTERS = (3, 5)
 MAX_CHARACTER_FEATURES = 60_000
 
@@ -46,10 +47,12 @@ class Faces:
         shares: Sparse, shape (n_kinds, n_words). Words of the face; a row sums to 1, or is empty where there is
             no such face. Rare words weigh more, fillers little.
         nouns: Sparse 0/1 of the same shape: words that can be the noun.
+        all_nouns: As nouns, with 0.5 for those that may only describe.
     """
 
     shares: sparse.csr_matrix
     nouns: sparse.csr_matrix
+    all_nouns: sparse.csr_matrix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,7 +207,8 @@ def _read_kinds(frame: pl.DataFrame, known: Curated) -> tuple[list[ShelfLabel], 
         [label.all_words for label in labels], [c.all_words for c in categories], frame["kind"].to_list()
     )
     grown = [
-        ShelfLabel((*label.all_words, *more), label.faces) for label, more in zip(labels, learned, strict=True)
+        ShelfLabel((*label.all_words, *more), label.faces)
+        for label, more in zip(labels, learned, strict=True)
     ]
     return [_named(*both, known.fillers) for both in zip(grown, categories, strict=True)], categories
 
@@ -226,7 +230,8 @@ def _stack(labels: list[ShelfLabel], vocabulary: dict[str, int], weights: np.nda
         faces = [label.faces[f] if f < len(label.faces) else none for label in labels]
         tokens = _incidence((face.tokens for face in faces), vocabulary, len(labels))
         nouns = _incidence((face.nouns for face in faces), vocabulary, len(labels))
-        stacked.append(Faces(_shares(tokens, weights), nouns))
+        details = _incidence((face.details for face in faces), vocabulary, len(labels))
+        stacked.append(Faces(_shares(tokens, weights), nouns, nouns.maximum(details * DETAIL).tocsr()))
     return tuple(stacked)
 
 
@@ -236,7 +241,9 @@ def _fit(frame: pl.DataFrame, own_synonyms: tuple[str, ...]) -> KindIndex:
     known = curated(own_synonyms)
     labels, categories = _read_kinds(frame, known)
     texts = tuple(" ".join(label.all_words) for label in labels)
-    counts = Counter(w for label, c in zip(labels, categories, strict=True) for w in {*label.all_words, *c.all_words})
+    counts = Counter(
+        w for label, c in zip(labels, categories, strict=True) for w in {*label.all_words, *c.all_words}
+    )
     vocabulary = {word: column for column, word in enumerate(sorted(counts))}
     n = frame.height
     everything = _incidence(

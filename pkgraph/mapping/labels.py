@@ -25,10 +25,12 @@ class Face:
     Attributes:
         tokens: Its words, brackets left out.
         nouns: Those that can be its noun.
+        details: Nouns that may only describe it: ice cream in CAKES: ICE CREAM, but not tortilla in BREAD: TORTILLAS.
     """
 
     tokens: Words
     nouns: Words
+    details: Words = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,15 @@ def _merge(tokens: Words, curated: Curated) -> Words:
 
 
 def compound(tokens: Words, curated: Curated) -> Words:
-    """Compounds and negations as one word: ("non", "dairy", "creamer") -> ("nondairy", "creamer")."""
+    """Compounds and negations as one word: ("non", "dairy") and ("dairy", "free") -> ("nondairy",)."""
     merged: list[str] = []
     waiting = False
     for token in tokens:
         if token in _NEGATION:
             waiting = True
+            continue
+        if token == "free" and merged:
+            merged[-1] = f"non{merged[-1]}"
             continue
         merged.append(f"non{token}" if waiting else token)
         waiting = False
@@ -103,10 +108,16 @@ def _faces(text: str, curated: Curated) -> tuple[Face, ...]:
         if place and len(tokens) == 1 and len(first) > 1:
             # BAKING POWDER & SODA: the second is baking soda.
             tokens = _merge((*first[:-1], *tokens), curated)
-            faces.append(Face((*context, *tokens), (*context_nouns, tokens[-1])))
+            faces.append(_face(context, context_nouns, tokens, tokens[-1:]))
         elif tokens:
-            faces.append(Face((*context, *tokens), (*context_nouns, *_nouns(part, curated))))
+            faces.append(_face(context, context_nouns, tokens, _nouns(part, curated)))
     return tuple(dict.fromkeys(faces))[:MAX_FACES] or (Face(context, context_nouns),)
+
+
+def _face(context: Words, context_nouns: Words, tokens: Words, nouns: Words) -> Face:
+    if context_nouns:
+        return Face((*context, *tokens), context_nouns, nouns)
+    return Face((*context, *tokens), nouns)
 
 
 def read_label(text: str, curated: Curated) -> ShelfLabel:

@@ -18,9 +18,13 @@ _CONTAINERS = frozenset(
     "slice stick cup pouch block head stalk container".split()
 )
 # Said last, they name the form in which the product comes; without them the product is the same.
-_FORMS = frozenset(["packet", "jar", "carton", "pouch", "tube", "tablet", "capsule", "can", "case", "piece", "pack"])
+_FORMS = frozenset(
+    ["packet", "jar", "carton", "pouch", "tube", "tablet", "capsule", "can", "case", "piece", "pack"]
+)
 # After one of these, what stands before "and" only describes it: "salt and pepper shakers".
-_SHARED_NOUNS = frozenset(["tray", "set", "kit", "mix", "dip", "platter", "cleaner", "shaker", "seasoning", "combo"])
+_SHARED_NOUNS = frozenset(
+    ["tray", "set", "kit", "mix", "dip", "platter", "cleaner", "shaker", "seasoning", "combo"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,11 @@ def _finished(draft: _Draft, curated: Curated, core: Words, heads: Words, **flag
     return Reading(tokens, heads, is_part=draft.is_part, is_shortened=draft.is_shortened, **flags)
 
 
+def _contradicts(rest: set[str], new: Words, curated: Curated) -> bool:
+    """Whether what stays rules out what a synonym brings: "kids' cereal" is no "adult cereal"."""
+    return any(rest & set(g) and set(new) & set(g) and not rest & set(new) & set(g) for g in curated.rivals)
+
+
 def _read(draft: _Draft, curated: Curated) -> list[Reading]:
     """The draft as it stands and with every synonym that applies."""
     size = len(draft.core)
@@ -115,6 +124,8 @@ def _read(draft: _Draft, curated: Curated) -> list[Reading]:
     for start, stop in spans:
         rest = {*draft.core[:start], *draft.core[stop:]}
         for new in curated.synonyms[draft.core[start:stop]]:
+            if _contradicts(rest, new, curated):
+                continue
             core = (*draft.core[:start], *new, *draft.core[stop:])
             heads = tuple(dict.fromkeys(compound(new, curated))) if stop == size else noun
             whole = stop == size and rest <= curated.soft

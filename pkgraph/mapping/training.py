@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
 
 from pkgraph.mapping.calibration import Calibration
 from pkgraph.mapping.candidates import read_phrases
-from pkgraph.mapping.features import NAMES, pair_features
+from pkgraph.mapping.features import NAMES, SIGNS, pair_features
 
 if TYPE_CHECKING:
     from pkgraph.mapping.index import KindIndex
 
 ROUNDS = 4
-# Strength of the ridge, chosen by cross-validation over phrases among 0.03, 0.1, 0.3, 1 and 3.
-INVERSE_RIDGE = 0.3
+# Half the squared coefficients times this is added to the loss; chosen by cross-validation over phrases.
+RIDGE = 3.0
 TARGET_PRECISION = 0.97
 
 
@@ -46,14 +46,38 @@ def labelled_pairs(labels: pl.DataFrame, index: KindIndex) -> tuple[np.ndarray, 
     return pair_features(readings, index, where[:, 1], where[:, 2]), where[:, 0]
 
 
-def best_scores(calibration: Calibration, features: np.ndarray, label: np.ndarray, n_labels: int) -> np.ndarray:
+def _fit_signed(features: np.ndarray, fits: np.ndarray) -> np.ndarray:
+    """Intercept and coefficients of a ridge logistic regression whose coefficients keep to SIGNS."""
+    design = np.column_stack([np.ones(len(features)), features])
+    ridge = np.r_[0.0, np.full(features.shape[1], RIDGE)]
+    low = [None if SIGNS[name] < 1 else 0.0 for name in NAMES]
+    high = [None if SIGNS[name] > -1 else 0.0 for name in NAMES]
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        logits = design @ weights
+        value = np.sum(np.logaddexp(0.0, logits) - fits * logits) + 0.5 * np.sum(ridge * weights**2)
+        probability = 1.0 / (1.0 + np.exp(-np.clip(logits, -500, 500)))
+        return float(value), design.T @ (probability - fits) + ridge * weights
+
+    bounds = [(None, None), *zip(low, high, strict=True)]
+    start = np.zeros(design.shape[1])
+    return np.asarray(
+        minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000}).x
+    )
+
+
+def best_scores(
+    calibration: Calibration, features: np.ndarray, label: np.ndarray, n_labels: int
+) -> np.ndarray:
     """The probability of the best reading of every labelled row."""
     best = np.zeros(n_labels)
     np.maximum.at(best, label, calibration.probability(features))
     return best
 
 
-def train(features: np.ndarray, label: np.ndarray, fits: np.ndarray, *, threshold: float = 0.5) -> Calibration:
+def train(
+    features: np.ndarray, label: np.ndarray, fits: np.ndarray, *, threshold: float = 0.5
+) -> Calibration:
     """A calibration from labelled rows: which reading is meant is not labelled, so the likeliest is taken in rounds.
 
     Args:
@@ -70,9 +94,8 @@ def train(features: np.ndarray, label: np.ndarray, fits: np.ndarray, *, threshol
     for _ in range(ROUNDS):
         order = np.lexsort((np.arange(len(label)), -guess, label))
         chosen = order[np.unique(label[order], return_index=True)[1]]
-        model = LogisticRegression(C=INVERSE_RIDGE, max_iter=2000)
-        model.fit((features[chosen] - means) / scales, fits[label[chosen]])
-        calibration = Calibration(means, scales, model.coef_[0], float(model.intercept_[0]), threshold, "")
+        weights = _fit_signed((features[chosen] - means) / scales, fits[label[chosen]])
+        calibration = Calibration(means, scales, weights[1:], float(weights[0]), threshold, "")
         guess = calibration.probability(features)
     assert calibration is not None  # noqa: S101 - there is at least one round
     return calibration
