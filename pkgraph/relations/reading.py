@@ -13,8 +13,8 @@ import polars as pl
 
 from pkgraph.model import rationale_id
 from pkgraph.prompts.untrusted import plain
-from pkgraph.relations.parsing import Parsed, parse_answer
-from pkgraph.relations.statements import MAX_STATEMENTS, Statement, broken_rules, statement_from
+from pkgraph.relations.parsing import MAX_STATEMENTS, Parsed, parse_answer
+from pkgraph.relations.statements import Statement, broken_rules, statement_from
 from pkgraph.tables import RELATIONS, UNREADABLE_RESPONSES
 
 if TYPE_CHECKING:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 MAX_PRODUCT_CHARS = 80
 MAX_RATIONALE_CHARS = 60
 MAX_EXPLANATION_CHARS = 300
-# The prompts ask for 8 and for 12. More is a model that does not stop.
-MAX_STATEMENTS = 20
 
 _RELATION_TYPES = frozenset(RelationType)
 

@@ -33,7 +33,7 @@ def test_strict_json_is_taken_as_it_is() -> None:
     [
         f"```json\n{ANSWER}\n```",
         f"```\n{ANSWER}\n```\nLet me know!",
-        f"Sure {{you}}, here are [two] of them:\n{ANSWER}\nHope {{that}} helps.",
+        f"[2] Sure {{you}}, here are [two] of them:\n{ANSWER}\nHope {{that}} helps.",
         ANSWER.replace("}]", "},]"),
         ANSWER.replace('"', "'"),
         ANSWER.replace('"salsa",', '"salsa"'),
@@ -74,6 +74,13 @@ def test_an_inch_mark_does_not_cut_off_an_answer() -> None:
     assert not parse_answer(ANSWER.replace("Tacos", '5" tacos')).is_cut_off
 
 
+def test_damage_costs_the_statement_it_is_in() -> None:
+    parsed = parse_answer(ANSWER.replace('"product": "salsa"', '"product": }'))
+
+    assert parsed.statements[1:] == (CHEESE,)
+    assert parsed.is_repaired
+
+
 def test_an_empty_list_is_read() -> None:
     assert parse_answer('{"relations": []}') == Parsed()
     assert parse_answer("[]") == Parsed(is_repaired=True)
@@ -95,8 +102,14 @@ HOSTILE = {
     "as many quotes as are repaired": ("{" + '"' * 63_000, "not_json"),
     "fences": ("```\n" * 250_000, "not_json"),
     "a fence and newlines": ("```" + "\n" * 900_000, "not_json"),
-    "a word without end": ("{" + "a" * 60_000, "wrong_shape"),
-    "backslashes": ('{"' + "\\" * 60_000, "wrong_shape"),
+    "a word without end": ("{" + "a" * 60_000, "not_json"),
+    "backslashes": ('{"' + "\\" * 60_000, "not_json"),
+    "words and braces": ('{"relations"' + "uN}" * 20_000, "not_json"),
+    "pairs of quotes": ('{"relations"' + "'\"" * 30_000, "not_json"),
+    "twenty statements that are hard to mend": (
+        '{"relations": [' + ('{"product": ' + 'a"' * 490 + "},") * 21,
+        None,
+    ),
     "megabytes": ("x" * 5_000_000, "too_long"),
     "empty lists": ('{"relations": [' + "[]," * 300_000 + "[]]}", None),
     "nothing": ("", "no_answer"),
