@@ -1,20 +1,16 @@
 """Stage 11: what is known of each category, how old it is, what distilling the rest would take."""
 
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
 
 from pkg_assets.reporting import count_table, counts, table_result, table_spec
+from pkgraph.settings import Settings
 from pkgraph.tables import STALENESS_REPORT
 from resources.answer_ledger import AnswerLedger
 from resources.language_models import LanguageModels
 from resources.shop import Shop
-
-if TYPE_CHECKING:
-    from pkgraph.settings import Settings
 
 GROUP = "freshness"
 

@@ -72,6 +72,11 @@ def n_unknown_lines(products: pl.DataFrame, lines: pl.DataFrame) -> int:
     return lines.join(products, on="sku", how="anti").height
 
 
+def cut_off_of(catalog: CatalogSettings, lines: pl.DataFrame) -> datetime | None:
+    """From when on baskets are held out for measuring; None where lines have no time."""
+    return DEMO_CUT_OFF if catalog.source == "complete_journey" else _cut_off(lines)
+
+
 def _cut_off(lines: pl.DataFrame) -> datetime | None:
     """The time from which the last tenth of the baskets begins."""
     starts = lines.group_by("basket").agg(pl.col("time").min()).get_column("time").drop_nulls().sort()
