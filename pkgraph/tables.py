@@ -279,6 +279,170 @@ ACCEPTED_RELATIONS = Table(
     key=("relation_id", "target_kind_id"),
 )
 
+
+def _signal(
+    description: str, low: float | None = None, high: float | None = None, *, missing: str | None = None
+) -> Column:
+    """A signal of the evidence; `missing` says what null means, and without it null does not occur."""
+    text = f"{description}; null: {missing}" if missing else description
+    return Column(pl.Float64, text, nullable=missing is not None, low=low, high=high)
+
+
+_NO_KIND = "it was asked about a purpose"
+RELATION_EVIDENCE = Table(
+    "relation_evidence",
+    "The signals about each mapped relation; what is not known is null, never 0.",
+    {
+        "relation_id": Column(pl.String, "Key of the statement"),
+        "target_kind_id": Column(pl.String, "Kind that the phrase was resolved to"),
+        # mapping
+        "match_score": _signal("Calibrated probability that the kind fits the phrase", 0, 1),
+        "match_margin": _signal("match_score minus that of the best kind left out", -1, 1),
+        "n_targets": _signal("Kinds the phrase was resolved to", 1),
+        # statement
+        "stated_confidence": _signal("How sure the model says it is", 0, 1),
+        "confidence_standing": _signal(
+            "Share of the answer's other statements it says less of, ties half", 0, 1, missing="the only one"
+        ),
+        "is_ingredient": _signal("1 for this relation type", 0, 1),
+        "is_accessory": _signal("1 for this relation type", 0, 1),
+        "is_occasion": _signal("1 for this relation type", 0, 1),
+        "is_audience": _signal("1 for this relation type", 0, 1),
+        "is_substitute": _signal("1 for this relation type; complement is none of the five", 0, 1),
+        "is_about_purpose": _signal("1 where the prompt was about a purpose", 0, 1),
+        "n_product_words": _signal("Words of the product phrase", 0),
+        "n_rationale_words": _signal("Words of the rationale", 0),
+        "product_specificity": _signal("Mean rarity of its words among all product phrases", 0, 1),
+        "rationale_specificity": _signal("Mean rarity of its words among all rationales", 0, 1),
+        # answer
+        "position": _signal("Place in the answer, from 0", 0),
+        "answer_size": _signal("Mapped statements of the answer", 1),
+        "answer_confidence": _signal("Mean stated confidence of the answer", 0, 1),
+        "is_repaired": _signal("1 where the answer was not strict JSON", 0, 1),
+        "repeats_product": _signal(
+            "Share of the answer's other statements with this product", 0, 1, missing="the only one"
+        ),
+        "repeats_rationale": _signal(
+            "Share of the answer's other statements with this rationale", 0, 1, missing="the only one"
+        ),
+        "leaks_example": _signal(
+            "1 where it repeats the prompt's one-shot example about another product", 0, 1
+        ),
+        # agreement
+        "models_agree": _signal(
+            "Share of the other models that name the target for this source",
+            0,
+            1,
+            missing="no other model answered",
+        ),
+        "samples_agree": _signal(
+            "Share of the model's other samples that name the target",
+            0,
+            1,
+            missing="there is no other sample",
+        ),
+        "is_reversed": _signal(
+            "1 where the target's own answer names the source", 0, 1, missing="the target was not asked about"
+        ),
+        # rationale
+        "rationale_target_support": _signal("Other sources that name this target for this rationale", 0),
+        "rationale_degree": _signal("Other sources that give this rationale", 0),
+        "target_degree": _signal("Other sources that name this target", 0),
+        # text
+        "product_in_explanation": _signal("Share of the product's words that the explanation uses", 0, 1),
+        "source_in_explanation": _signal("Share of the source's words that the explanation uses", 0, 1),
+        "rationale_in_explanation": _signal("Share of the rationale's words that the explanation uses", 0, 1),
+        "source_product_similarity": _signal("Overlap of their character trigrams", 0, 1),
+        "rationale_product_similarity": _signal("Overlap of their character trigrams", 0, 1),
+        "explanation_words": _signal("Words of the explanation", 0),
+        # shelf
+        "is_same_category": _signal(
+            "1 where source and target stand in one category", 0, 1, missing=_NO_KIND
+        ),
+        "is_same_department": _signal(
+            "1 where source and target stand in one department",
+            0,
+            1,
+            missing=f"{_NO_KIND}, or no departments",
+        ),
+        "target_popularity_log": _signal(
+            "log10 of the share of baskets with the target", -12, 0, missing="no basket holds it"
+        ),
+        # baskets
+        "lift_low_log": _signal(
+            "log2 of the lower end of the co-purchase lift",
+            -4,
+            10,
+            missing="too few baskets, or no source kind",
+        ),
+        "lift_log": _signal(
+            "log2 of the co-purchase lift", -4, 10, missing="too few baskets, or no source kind"
+        ),
+    },
+    key=("relation_id", "target_kind_id"),
+)
+RELATION_LABELS = Table(
+    "relation_labels",
+    "What reviewers said of relations, a row a reviewer and relation.",
+    {
+        "prompt_id": Column(pl.String, "Prompt of the relation, or at least its first 12 characters"),
+        "model": Column(pl.String, "Model that stated it"),
+        "position": Column(pl.Int32, "Place in the answer's list, from 0", low=0),
+        "statement": Column(pl.String, "Key of the wording that was judged; null: not noted", nullable=True),
+        "holds": Column(pl.Boolean, "The reviewer says that it holds"),
+        "reason": Column(pl.String, "Why not: misread, not_typical, wrong_relation, ...", nullable=True),
+        "annotator": Column(pl.String, "Who said so"),
+    },
+    key=("prompt_id", "model", "position", "annotator"),
+)
+REJECTED_LABELS = Table(
+    "rejected_labels",
+    "Lines of the labels that were refused, with the reason.",
+    {
+        "row": Column(pl.Int64, "Line of the file, from 1; the header is 1"),
+        "reason": Column(pl.String, "One word a reason: duplicate_label, wrong_position, ..."),
+        "detail": Column(pl.String, "What was found, cut at 200 characters"),
+    },
+    key=("row",),
+)
+LABELLED_RELATIONS = Table(
+    "labelled_relations",
+    "The reviewers' verdict on each relation that has one.",
+    {
+        "relation_id": Column(pl.String, "Key of the statement"),
+        "model": Column(pl.String, "Model that stated it"),
+        "source": Column(pl.String, "What the prompt was about; labels are split by it"),
+        "holds": Column(pl.Boolean, "Every reviewer says that it holds"),
+        "reason": Column(
+            pl.String, "Why not, the first of the alphabet where several are given", nullable=True
+        ),
+        "n_labels": Column(pl.Int64, "How many reviewers judged it", low=1),
+        "is_conflicting": Column(pl.Boolean, "They differ"),
+    },
+    key=("relation_id",),
+)
+SCORED_RELATIONS = Table(
+    "scored_relations",
+    "Mapped relations with the probability that they hold and every reason against them; may be bad.",
+    {
+        **_STATEMENT,
+        **_TARGET,
+        "holds_probability": Column(
+            pl.Float64, "Probability that the statement holds; null: unknown", nullable=True, low=0, high=1
+        ),
+        "probability": Column(
+            pl.Float64,
+            "Probability that statement and mapping hold; null: unknown",
+            nullable=True,
+            low=0,
+            high=1,
+        ),
+        "is_accepted": Column(pl.Boolean, "There is no reason against it"),
+        "reasons": Column(pl.List(pl.String), "Every reason against it, in the order of the rules"),
+    },
+    key=("relation_id", "target_kind_id"),
+)
+
 STALENESS_REPORT = Table(
     "staleness_report",
     "What is known of each category, how old it is, and what distilling the rest would take.",
@@ -306,7 +470,9 @@ GRAPH_STATEMENTS = Table(
     {
         "relation_id": Column(pl.String, "Statement"),
         "edge": Column(pl.Int64, "Row of the edge it became", low=0),
-        "source_kind_id": Column(pl.String, "Source kind; null where the source is the rationale", nullable=True),
+        "source_kind_id": Column(
+            pl.String, "Source kind; null where the source is the rationale", nullable=True
+        ),
         "relation_type": Column(pl.String, "Type of the edge", one_of=tuple(RelationType)),
         "rationale": Column(pl.String, "Rationale of the edge"),
         "target_kind_id": Column(pl.String, "Target kind"),

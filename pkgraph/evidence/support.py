@@ -1,0 +1,74 @@
+"""Signals from other statements: other models and samples, the target's own answer, sources that agree."""
+
+from __future__ import annotations
+
+import polars as pl
+
+_SOURCE = pl.coalesce("source_kind_id", pl.concat_str(pl.lit("purpose:"), "rationale_id"))
+
+
+def _named(mapped: pl.DataFrame) -> pl.DataFrame:
+    return mapped.with_columns(source=_SOURCE)
+
+
+def _others(mapped: pl.DataFrame, who: list[str], within: list[str]) -> pl.DataFrame:
+    """How many speakers answered for a source, and how many of them named a target."""
+    asked = mapped.select(*within, *who).unique().group_by(within).agg(n_asked=pl.len())
+    named = mapped.select(*within, "target_kind_id", *who).unique()
+    said = named.group_by(*within, "target_kind_id").agg(n_said=pl.len())
+    return said.join(asked, on=within)
+
+
+def _agreement(rows: pl.DataFrame, mapped: pl.DataFrame, who: list[str], within: list[str]) -> pl.Series:
+    """Share of the other speakers that name the target; null where there is no other."""
+    found = rows.join(
+        _others(mapped, who, within), on=[*within, "target_kind_id"], how="left", maintain_order="left"
+    )
+    others = pl.col("n_asked").cast(pl.Float64) - 1
+    return found.select(pl.when(others > 0).then((pl.col("n_said") - 1) / others)).to_series()
+
+
+def agreement_signals(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.DataFrame:
+    """The rows with `models_agree` and `samples_agree`.
+
+    Args:
+        rows: Rows of `mapped_relations` to look at.
+        mapped: All of them, the rows included.
+    """
+    ours, everyone = _named(rows), _named(mapped)
+    return rows.with_columns(
+        models_agree=_agreement(ours, everyone, ["model"], ["source"]),
+        samples_agree=_agreement(ours, everyone, ["sample"], ["source", "model"]),
+    )
+
+
+def reverse_signal(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.DataFrame:
+    """The rows with `is_reversed`: whether an answer about the target names the source.
+
+    Null where the target was not asked about, and for purposes, which are nobody's target.
+    """
+    pairs = mapped.select(source="source_kind_id", target="target_kind_id").drop_nulls().unique()
+    back = pairs.select(target_kind_id="source", source_kind_id="target", is_back=1.0)
+    asked = pairs.select(target_kind_id="source").unique().with_columns(is_asked=pl.lit(value=True))
+    found = rows.join(back, on=["target_kind_id", "source_kind_id"], how="left", maintain_order="left")
+    found = found.join(asked, on="target_kind_id", how="left", maintain_order="left")
+    known = pl.col("is_asked").is_not_null() & pl.col("source_kind_id").is_not_null()
+    value = pl.when(known).then(pl.col("is_back").fill_null(0.0))
+    return rows.with_columns(is_reversed=found.select(value).to_series())
+
+
+def _degree(rows: pl.DataFrame, mapped: pl.DataFrame, by: list[str]) -> pl.Series:
+    """Other sources that share these columns."""
+    counted = mapped.select("source", *by).unique().group_by(by).agg(n=pl.len())
+    found = rows.join(counted, on=by, how="left", maintain_order="left")
+    return found.select((pl.col("n").cast(pl.Float64) - 1).fill_null(0.0)).to_series()
+
+
+def support_signals(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.DataFrame:
+    """The rows with how many other sources share the rationale, the target, and both."""
+    everyone = _named(mapped)
+    return rows.with_columns(
+        rationale_target_support=_degree(rows, everyone, ["rationale_id", "target_kind_id"]),
+        rationale_degree=_degree(rows, everyone, ["rationale_id"]),
+        target_degree=_degree(rows, everyone, ["target_kind_id"]),
+    )
