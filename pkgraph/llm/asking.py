@@ -21,7 +21,7 @@ from pkgraph.prompts.rendering import prompt_from
 from pkgraph.tables import LLM_RESPONSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from pkgraph.llm.ledger import Ledger
@@ -95,8 +95,15 @@ class _Desk:
         asked_at = self.now().astimezone(UTC).isoformat()
         response = question.model.answer(prompt, sample=question.key.sample)
         response = replace(response, model=question.key.model, text=storable(response.text))
-        status = self.parse_status(response.text) if self.parse_status and response.text else None
-        return StoredAnswer(question.key, question.next_attempt, response, asked_at, status)
+        return StoredAnswer(question.key, question.next_attempt, response, asked_at)
+
+    def note_readings(self, answers: Iterable[StoredAnswer]) -> None:
+        """Let the parser see what is kept; its word is noted where it is new."""
+        if self.parse_status is None:
+            return
+        texts = {a.response_id: (a.parse_status, a.response.text) for a in answers if a.response.text}
+        said = {key: (former, self.parse_status(text)) for key, (former, text) in texts.items() if text}
+        self.ledger.note_readings({key: word for key, (former, word) in said.items() if word != former})
 
     def settle(self, question: _Question) -> StoredAnswer:
         """Call the model and keep what came; when this returns, it is on disk."""
@@ -210,6 +217,7 @@ def ask_all(
                 answers[answer.key] = answer
             progress = progress.with_outcome(answer.response)
             report(progress)
+    desk.note_readings(answers.values())
     return _table(prompts, list(answers.values()))
 
 

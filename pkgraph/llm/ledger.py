@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pkgraph.errors import LedgerError
-from pkgraph.llm.ledger_tables import METADATA, PROMPTS, RESPONSES, UNUSED_CALLS, engine_for
+from pkgraph.llm.ledger_tables import METADATA, PROMPTS, READINGS, RESPONSES, UNUSED_CALLS, engine_for
 from pkgraph.model import Response, content_key
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class StoredAnswer:
 
     Attributes:
         asked_at: ISO 8601 in UTC, as the caller's clock said.
-        parse_status: What a reader said of the text when it came in; None where none was asked.
+        parse_status: What the parser said of the text when it was last read; None where it never was.
     """
 
     key: AnswerKey
@@ -164,7 +164,7 @@ class Ledger:
         with self._reads() as connection:
             for start in range(0, len(prompt_ids), _CHUNK):
                 chunk = prompt_ids[start : start + _CHUNK]
-                query = sa.select(RESPONSES).where(RESPONSES.c.prompt_id.in_(chunk))
+                query = _ANSWERS.where(RESPONSES.c.prompt_id.in_(chunk))
                 for row in connection.execute(query.order_by(RESPONSES.c.attempt)):
                     answer = _stored(row)
                     if answer.key in wanted:
@@ -186,13 +186,13 @@ class Ledger:
             return [self._keep(connection, answer) for answer in answers]
 
     def _keep(self, connection: sa.Connection, answer: StoredAnswer) -> StoredAnswer:
-        row = {"response_id": answer.response_id, "parse_status": answer.parse_status, **_row(answer)}
+        row = {"response_id": answer.response_id, **_row(answer)}
         kept = connection.execute(
             self._insert(RESPONSES).values(row).on_conflict_do_nothing().returning(RESPONSES.c.sequence)
         ).first()
         if kept is None:
             connection.execute(UNUSED_CALLS.insert().values(_row(answer)))
-        query = sa.select(RESPONSES).where(RESPONSES.c.response_id == answer.response_id)
+        query = _ANSWERS.where(RESPONSES.c.response_id == answer.response_id)
         return _stored(connection.execute(query).one())
 
     def _keep_prompts(self, connection: sa.Connection, ids: set[str], messages: Mapping[str, str]) -> None:
@@ -206,6 +206,17 @@ class Ledger:
             self._keep_prompts(connection, {call.key.prompt_id}, messages)
             connection.execute(UNUSED_CALLS.insert().values(_row(call)))
 
+    def note_readings(self, statuses: Mapping[str, str]) -> None:
+        """Note what the parser says of answers, by response_id; a former word of it is replaced."""
+        rows = [{"response_id": key, "parse_status": statuses[key]} for key in sorted(statuses)]
+        insert = self._insert(READINGS)
+        upsert = insert.on_conflict_do_update(
+            index_elements=[READINGS.c.response_id], set_={"parse_status": insert.excluded.parse_status}
+        )
+        if rows:
+            with self._writes() as connection:
+                connection.execute(upsert, rows)
+
     def messages(self, prompt_id: str) -> str | None:
         """The messages of a prompt as JSON, for "why is this here"."""
         with self._reads() as connection:
@@ -213,7 +224,7 @@ class Ledger:
 
     def answer(self, response_id: str) -> StoredAnswer | None:
         """One answer by its key."""
-        query = sa.select(RESPONSES).where(RESPONSES.c.response_id == response_id)
+        query = _ANSWERS.where(RESPONSES.c.response_id == response_id)
         with self._reads() as connection:
             row = connection.execute(query).first()
         return _stored(row) if row is not None else None
@@ -269,6 +280,9 @@ class Ledger:
 
 
 _CALLS = (RESPONSES, UNUSED_CALLS)
+_ANSWERS = sa.select(RESPONSES, READINGS.c.parse_status).join_from(
+    RESPONSES, READINGS, RESPONSES.c.response_id == READINGS.c.response_id, isouter=True
+)
 
 
 @contextmanager

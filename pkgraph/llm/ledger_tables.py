@@ -50,9 +50,15 @@ RESPONSES = sa.Table(
     METADATA,
     *_call_columns(),
     sa.Column("response_id", sa.String(64), nullable=False, unique=True),
-    sa.Column("parse_status", sa.Text),
     sa.UniqueConstraint("prompt_id", "model", "parameters", "sample", "attempt"),
     sqlite_autoincrement=True,
+)
+# What the present parser says of an answer; the only rows that are ever replaced, since a parser may change.
+READINGS = sa.Table(
+    "readings",
+    METADATA,
+    sa.Column("response_id", sa.String(64), primary_key=True),
+    sa.Column("parse_status", sa.Text, nullable=False),
 )
 # Calls that brought no answer of their own: the provider failed, or another process had answered first.
 # They stand apart so that a bad day at the provider changes no attempt number, and no key, of later answers.

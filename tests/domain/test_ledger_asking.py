@@ -169,6 +169,23 @@ def test_an_unreadable_answer_is_asked_for_again_as_often_as_allowed(ledger: Led
         assert responses["attempt"].item() == asked - 1
 
 
+def test_the_parser_sees_an_answer_only_after_it_is_kept_and_its_newest_word_is_noted(ledger: Ledger) -> None:
+    def broken_parser(text: str) -> str:
+        raise ArithmeticError(text)
+
+    model = Scripted()
+    with pytest.raises(ArithmeticError):
+        ask_all(prompts("a"), [model], ledger, now=now, parse_status=broken_parser)
+    for word in ("not_json", "read"):
+        parser = dict.fromkeys(["about a"], word).__getitem__
+        rows = ask_all(prompts("a"), [model], ledger, now=now, parse_status=parser)
+        answer = ledger.answer(rows["response_id"].item())
+        assert answer is not None
+        assert answer.parse_status == word
+
+    assert model.asked == {"a": 1}
+
+
 def test_a_failed_new_attempt_leaves_the_answer_there_is(ledger: Ledger) -> None:
     ask_all(prompts("a"), [Scripted()], ledger, now=now)
     failing = Scripted(lambda _: Response("live", None, "failed"))

@@ -20,7 +20,6 @@ ANSWER = StoredAnswer(
     0,
     Response("m", "été 🌮", "answered", "stop", 100, 20, 0.1 + 0.2, 1.5, None),
     "2026-11-23T10:00:00",
-    "read",
 )
 MESSAGES = {"p1": "[]", "p2": "[]"}
 
