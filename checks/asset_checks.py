@@ -1,6 +1,7 @@
 """Every check of the way, as the UI shows it; a blocking one stops what follows in the same run.
 
-The lock is elsewhere: `accepted_relations` and `published_graph` judge what they read once more, whoever started them.
+The lock is elsewhere: `accepted_relations` and `published_graph` judge what they read once more, whoever
+started them.
 """
 
 import warnings
@@ -133,6 +134,4 @@ CHECKS = (
     nothing_is_lost_while_reading,
     contract_check(tables.MAPPED_RELATIONS, may_be_empty=True),
     nothing_is_lost_while_mapping,
-
-
 )

@@ -22,7 +22,9 @@ def co_purchase(
     titles = kinds.select(kind_id="kind_id", title="kind")
     named = pairs.sort("lift_low", descending=True).head(50)
     for side in ("a", "b"):
-        named = named.join(titles.rename({"kind_id": f"kind_{side}_id", "title": f"kind_{side}"}), on=f"kind_{side}_id")
+        named = named.join(
+            titles.rename({"kind_id": f"kind_{side}_id", "title": f"kind_{side}"}), on=f"kind_{side}_id"
+        )
     return table_result(
         CO_PURCHASE,
         pairs,

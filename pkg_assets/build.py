@@ -1,7 +1,7 @@
 """The whole way in one process: what `pkgraph build` and `make graph` run.
 
-One category is one run, as in the daemon, and records the same events; looping in one process pays the imports once
-(4-9 s a process) instead of once a category.
+One category is one run, as in the daemon, and records the same events; looping in one process pays the
+imports (4-9 s) once instead of once a category.
 """
 
 from __future__ import annotations
@@ -163,7 +163,9 @@ def build(home: Home, request: Request, *, tick: Tick, may_ask: Callable[[str], 
         keys = _categories(home, request, report, may_ask)
         _each(runner, "distil_category", keys, report, tick, "distilling")
         _single(runner, "train_classifier", tick, "training the classifier")
-        _each(runner, "judge_category", [k for k in keys if k not in report.failures], report, tick, "judging")
+        _each(
+            runner, "judge_category", [k for k in keys if k not in report.failures], report, tick, "judging"
+        )
         _publish(runner, request, report, tick)
     return report
 
@@ -176,9 +178,7 @@ def _single(runner: Runner, job: str, tick: Tick, step: str) -> None:
     tick(step, 1, 1)
 
 
-def _each(
-    runner: Runner, job: str, keys: Sequence[str], report: BuildReport, tick: Tick, step: str
-) -> None:
+def _each(runner: Runner, job: str, keys: Sequence[str], report: BuildReport, tick: Tick, step: str) -> None:
     """One run a category; a failed one is reported and the others go on, unless the provider is gone."""
     for done, key in enumerate(keys):
         tick(step, done, len(keys))

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 CATEGORIES = dg.DynamicPartitionsDefinition(name="category")
 
 
+def category_keys(instance: dg.DagsterInstance) -> list[str]:
+    return sorted(instance.get_dynamic_partitions(str(CATEGORIES.name)))
+
+
 def sync_categories(instance: dg.DagsterInstance, keys: Iterable[str]) -> tuple[list[str], list[str]]:
     """Make the partitions exactly these.
 

@@ -21,7 +21,6 @@ GROUP = "distillation"
     pool="llm_api",
 )
 def llm_responses(
-    context: dg.AssetExecutionContext,
     prompts: pl.DataFrame,
     language_models: LanguageModels,
     answer_ledger: AnswerLedger,

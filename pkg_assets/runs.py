@@ -11,7 +11,7 @@ import dagster as dg
 from pkgraph import errors
 from pkgraph.errors import PkgraphError
 
-# Set on every run of a build, so that a later one can tell a run that goes on from one whose process was killed.
+# Set on every run of a build: a later one can tell a run that goes on from one whose process was killed.
 PID_TAG = "pkgraph/pid"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -66,16 +66,18 @@ def _failure(result: dg.ExecuteInProcessResult) -> Failure:
             )
     for event in result.all_events:
         if event.is_step_failure and event.step_failure_data.error is not None:
-            chain, error = [], event.step_failure_data.error
-            while error is not None:
-                chain.append(error)
-                error = error.cause
-            last = chain[-1]
-            text = (event.step_failure_data.user_failure_data or last).__dict__.get(
-                "description"
-            ) or last.message
-            return Failure(" ".join(str(text).split())[:500], tuple(one.cls_name or "" for one in chain))
+            return _failure_of_step(event.step_failure_data)
     return Failure("the run failed; see it in `pkgraph ui`")
+
+
+def _failure_of_step(data: Any) -> Failure:
+    chain = [data.error]
+    while chain[-1].cause is not None:
+        chain.append(chain[-1].cause)
+    said = data.user_failure_data and data.user_failure_data.description
+    names = tuple(str(one.cls_name).rpartition(".")[2] for one in chain)
+    text = said or chain[-1].message.partition(": ")[2] or chain[-1].message
+    return Failure(" ".join(text.split())[:500], names)
 
 
 def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:

@@ -39,7 +39,7 @@ def build(
     accept_uncertified: str | None,
     accept_sku_loss: str | None,
 ) -> int:
-    """Distil the shop's categories, judge what was said, publish a graph.
+    r"""Distil the shop's categories, judge what was said, publish a graph.
 
     Without options it goes on with the settings of the last build, or builds the demo shop.
     What was answered before is never asked again.

@@ -1,4 +1,4 @@
-"""`pkgraph doctor`: what is installed, what the home folder holds, what is left over, and what to do about it."""
+"""`pkgraph doctor`: what is installed, what the home folder holds, what is left over, and what to do."""
 
 from __future__ import annotations
 

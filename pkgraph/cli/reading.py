@@ -51,7 +51,7 @@ def recommend(
     *,
     as_json: bool,
 ) -> int:
-    """Recommend products that belong with SKU..., or that serve a purpose, each with its reason.
+    r"""Recommend products that belong with SKU..., or that serve a purpose, each with its reason.
 
     \b
     Examples:
@@ -110,7 +110,7 @@ def recommendation_table(found: Recommendations) -> Table:
 @click.option("-k", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many.")
 @click.option("--what", type=click.Choice(["product", "kind", "purpose"]), help="Only these.")
 def search(text: tuple[str, ...], k: int, what: str | None) -> int:
-    """Find products, kinds and purposes by words or beginnings of words.
+    r"""Find products, kinds and purposes by words or beginnings of words.
 
     \b
     Examples:

@@ -70,7 +70,7 @@ def verify(snapshot: str | None) -> int:
 @click.command()
 @click.argument("target")
 def rollback(target: str) -> int:
-    """Serve an old snapshot again: TARGET is a commit number or the start of a snapshot's id.
+    r"""Serve an old snapshot again: TARGET is a commit number or the start of a snapshot's id.
 
     \b
     Example:

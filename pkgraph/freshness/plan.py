@@ -57,8 +57,13 @@ def staleness(
         schema={"prompt_id": pl.String, "answered_at": pl.Datetime("us", "UTC")},
     )
     is_open = pl.col("answered_at").is_null()
-    state = pl.when(pl.col("n_answered") == 0).then(pl.lit("not_distilled"))
-    state = state.when(pl.col("n_answered") < pl.col("n_prompts")).then(pl.lit("partly")).otherwise(pl.lit("distilled"))
+    state = (
+        pl.when(pl.col("n_answered") == 0)
+        .then(pl.lit("not_distilled"))
+        .when(pl.col("n_answered") < pl.col("n_prompts"))
+        .then(pl.lit("partly"))
+        .otherwise(pl.lit("distilled"))
+    )
     size = kinds.group_by("category_key").agg(pl.len().alias("n_kinds"), pl.col("n_skus").sum())
     return STALENESS_REPORT.conform(
         prompts.join(answers, on="prompt_id", how="left")

@@ -1,4 +1,4 @@
-"""Nothing is lost between relations and mapped relations: the rules of the stage, counted on the tables alone."""
+"""Nothing is lost between relations and mapped relations: the rules of the stage, counted on its tables."""
 
 from __future__ import annotations
 

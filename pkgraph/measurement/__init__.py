@@ -3,9 +3,10 @@
 Reading baskets does not belong here (`pkgraph.baskets`), nor does the graph's own recommender.
 """
 
-from pkgraph.measurement.baselines import CoPurchase, Popularity, TextSimilarity
+from pkgraph.measurement.baselines import CoPurchase, Popularity, TextSimilarity, baselines
 from pkgraph.measurement.cases import Case, Cases, completion_cases
 from pkgraph.measurement.evaluation import SLICES, Recommender, measure
+from pkgraph.measurement.graph import GraphRecommender, measure_graph
 from pkgraph.measurement.metrics import hit_rate, ndcg, recall
 
 __all__ = [
@@ -13,12 +14,15 @@ __all__ = [
     "Case",
     "Cases",
     "CoPurchase",
+    "GraphRecommender",
     "Popularity",
     "Recommender",
     "TextSimilarity",
+    "baselines",
     "completion_cases",
     "hit_rate",
     "measure",
+    "measure_graph",
     "ndcg",
     "recall",
 ]

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from pkgraph.baskets import BasketMatrix
+from pkgraph.measurement.evaluation import Recommender
 
 # Exponent of the candidate's own popularity: 0 is the conditional probability, 1 is lift.
 # Chosen on 5 000 baskets each of October and November of the demo shop, learned from before: hit@10 is flat
@@ -22,6 +23,20 @@ def _best(scores: NDArray[np.float64], seeds: Sequence[int], kind_ids: Sequence[
     scores[list(seeds)] = 0
     order = np.argsort(-scores, kind="stable")[:k]
     return [kind_ids[place] for place in order if scores[place] > 0]
+
+
+def baselines(training: BasketMatrix, kinds: pl.DataFrame) -> dict[str, Recommender]:
+    """All baselines by name, to be measured beside the graph.
+
+    Args:
+        training: Baskets before the cut-off.
+        kinds: Table `kinds`.
+    """
+    return {
+        "co_purchase": CoPurchase(training),
+        "popularity": Popularity(training),
+        "text_similarity": TextSimilarity(kinds),
+    }
 
 
 class Popularity:

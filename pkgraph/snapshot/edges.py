@@ -1,4 +1,4 @@
-"""The edges of an opened snapshot as a table, for judges and exports; needs Polars, so readers never import it."""
+"""The edges of an opened snapshot as a table, for judges; needs Polars, so readers never import it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small shop of another make than the demo: own column names, no kinds, answers from a local HTTP server."""
+"""A small shop of another make than the demo: own columns, no kinds, answers from a local HTTP server."""
 
 from __future__ import annotations
 

@@ -1,0 +1,84 @@
+"""The gate before publishing: what must hold of a candidate snapshot, judged on the bytes that were written.
+
+`pkgraph.snapshot` asks its own rules as well; here stands what only the pipeline knows: what was accepted, what the
+catalog holds, and what is served now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from checks.expectations import Outcome, report, validate
+from pkgraph.model import GateReport
+from pkgraph.snapshot.edges import statements_of
+from pkgraph.tables import GRAPH_STATEMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from pkgraph.snapshot import Snapshot
+
+
+def candidate_gate(
+    accepted: pl.DataFrame,
+    products: pl.DataFrame,
+    *,
+    served_skus: Collection[str],
+    max_sku_loss: float,
+    threshold: float,
+) -> Callable[[Snapshot], GateReport]:
+    """A judge of candidate snapshots.
+
+    Args:
+        accepted: Table `accepted_relations` of all categories.
+        products: Table `products`.
+        served_skus: SKUs of the snapshot that is served now; empty for the first one, or where the loss is accepted.
+        max_sku_loss: Share 0-1 of them that may be missing.
+        threshold: Probability below which nothing may be in the graph.
+    """
+
+    def judge(candidate: Snapshot) -> GateReport:
+        statements = statements_of(candidate)
+        return report(
+            [
+                *validate(statements, GRAPH_STATEMENTS),
+                _nothing_else_got_in(statements, accepted),
+                _nothing_is_below(statements, threshold),
+                _no_product_is_made_up(candidate, products),
+                _few_skus_are_lost(candidate, served_skus, max_sku_loss),
+            ]
+        )
+
+    return judge
+
+
+def _outcome(sentence: str, n_rows: int, offenders: Collection[str]) -> Outcome:
+    sample = tuple(sorted(offenders)[:5])
+    return Outcome(sentence, n_rows, len(offenders), passed=not offenders, sample=sample)
+
+
+def _nothing_else_got_in(statements: pl.DataFrame, accepted: pl.DataFrame) -> Outcome:
+    strange = statements.join(accepted, on=["relation_id", "target_kind_id"], how="anti")
+    return _outcome("every_statement_was_accepted", statements.height, strange["relation_id"].to_list())
+
+
+def _nothing_is_below(statements: pl.DataFrame, threshold: float) -> Outcome:
+    below = statements.filter(~(pl.col("probability") >= threshold))
+    return _outcome(
+        f"every_probability_reaches_{threshold:.4g}", statements.height, below["relation_id"].to_list()
+    )
+
+
+def _no_product_is_made_up(candidate: Snapshot, products: pl.DataFrame) -> Outcome:
+    ids = candidate.sections.sku_ids
+    strange = {ids[row] for row in range(len(ids))} ^ set(products["sku"])
+    return _outcome("the_products_are_those_of_the_catalog", len(ids), strange)
+
+
+def _few_skus_are_lost(candidate: Snapshot, served: Collection[str], max_loss: float) -> Outcome:
+    ids = candidate.sections.sku_ids
+    lost = set(served) - {ids[row] for row in range(len(ids))}
+    passed = len(lost) <= max_loss * len(served)
+    return Outcome(f"at_most_{max_loss:.0%}_of_the_served_skus_are_lost", len(ids), len(lost), passed=passed)
