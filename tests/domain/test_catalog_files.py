@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import polars as pl
 import pytest
@@ -12,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkgraph.catalog import Delivery, read_catalog
+from pkgraph.catalog.cleaning import REFUSALS, REPEATS
 from pkgraph.catalog.files import read_rows
+from pkgraph.catalog.rows import FAULTS
 from pkgraph.catalog.sources import Limits
 from pkgraph.errors import CatalogError
 from pkgraph.settings import CatalogColumns, CatalogSettings
@@ -210,6 +215,11 @@ def test_something_else_under_the_name_of_parquet_is_a_clear_error(tmp_path: Pat
         _delivered(tmp_path, HEADER + GOOD, "shop.parquet")
 
 
+def test_a_million_columns_are_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"header of .* cannot be read"):
+        _delivered(tmp_path, ",".join(["a"] * 1_000_000) + "\n")
+
+
 def test_an_id_stored_as_float_is_refused_because_it_lost_digits(tmp_path: Path) -> None:
     frame = pl.DataFrame({"art": [123.0], "name": ["a"], "shelf": ["b"], "type": ["c"], "eur": [1.0]})
     frame.write_parquet(tmp_path / "shop.parquet")
@@ -253,3 +263,25 @@ def test_no_row_is_lost_whatever_the_bytes(
     assert delivery.rejected.schema == REJECTED_PRODUCTS.schema
     assert delivery.rejected["row"].is_unique().all()
     assert "00123" in delivery.products["sku"].to_list() + delivery.rejected["sku"].to_list()
+
+
+def test_every_reason_has_a_counterexample() -> None:
+    documented = {*FAULTS, *REFUSALS, *REPEATS}
+    assert {*BAD_ROWS, *BAD_LINES, "conflicting_sku"} == documented
+
+
+def test_a_file_is_read_over_http_and_an_answer_without_it_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text(HEADER + GOOD)
+    handler = partial(_Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert _read(f"{url}/shop.csv?day=1").products["sku"].to_list() == ["00123"]
+        with pytest.raises(CatalogError, match="There is no file"):
+            _read(f"{url}/none.csv")
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""

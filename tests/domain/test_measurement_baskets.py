@@ -21,6 +21,7 @@ from pkgraph.measurement import (
     CoPurchase,
     Popularity,
     TextSimilarity,
+    baselines,
     completion_cases,
     hit_rate,
     measure,
@@ -144,7 +145,8 @@ def test_what_belongs_together_is_found_by_co_purchase_and_beats_best_sellers() 
 def test_no_baseline_repeats_a_seed_or_stumbles_over_an_unknown_kind() -> None:
     cases = _cases()
     kinds = kinds_of(_products())
-    for baseline in (Popularity(cases.training), CoPurchase(cases.training), TextSimilarity(kinds)):
+    for baseline in baselines(cases.training, kinds).values():
+        assert baseline.recommend(("k0",), 2)
         assert not {"k0", "k1"} & set(baseline.recommend(("k0", "k1", "ghost"), 20))
         assert len(baseline.recommend(("k0",), 2)) <= 2
     assert CoPurchase(cases.training).recommend(("ghost",), 5) == []
