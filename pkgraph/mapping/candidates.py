@@ -22,7 +22,9 @@ BY_WORDS = 48
 BY_CHARACTERS = 6
 MIN_CHARACTER_COSINE = 0.2
 FLAGS = ("is_rewritten", "is_whole", "is_overruled", "is_part", "is_shortened")
-UNKNOWN_WEIGHT = 0.8  # a word that no label has: as heavy as a rare one
+# A word that no label has: as a noun as heavy as a rare one, as a modifier it rarely makes another product.
+UNKNOWN_NOUN = 0.8
+UNKNOWN_MODIFIER = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +34,8 @@ class Readings:
     Attributes:
         phrase: int64 of shape (n_readings,). Position of the phrase.
         tokens: Sparse 0/1 of shape (n_readings, n_words): words that some kind has.
-        shares: The same words weighted; a row sums to 1 less the share of words that no kind has.
+        said: The same for the words before a synonym was taken and after.
+        shares: The words weighted; a row sums to 1 less the share of words that no kind has.
         heads: Sparse: the nouns; a row sums to at most 1.
         modifiers: As shares, without the noun.
         modifier_share: float64: share of the reading that are modifiers, known or not.
@@ -43,6 +46,7 @@ class Readings:
 
     phrase: np.ndarray
     tokens: sparse.csr_matrix
+    said: sparse.csr_matrix
     shares: sparse.csr_matrix
     heads: sparse.csr_matrix
     modifiers: sparse.csr_matrix
@@ -56,7 +60,10 @@ def _token_weights(reading: Reading, index: KindIndex, soft: frozenset[str]) -> 
     weights = {}
     for token in reading.tokens:
         column = index.vocabulary.get(token)
-        weight = UNKNOWN_WEIGHT if column is None else max(float(index.weights[column]), 0.1)
+        if column is None:
+            weight = UNKNOWN_NOUN if token in reading.heads else UNKNOWN_MODIFIER
+        else:
+            weight = max(float(index.weights[column]), 0.1)
         weights[token] = weight * (SOFT_WEIGHT if token in soft and token not in reading.heads else 1.0)
     return weights
 
@@ -89,6 +96,7 @@ def read_phrases(phrases: Sequence[str], index: KindIndex) -> Readings | None:
     return Readings(
         phrase=np.array([at for at, _ in found]),
         tokens=_rows([dict.fromkeys(r.tokens, 1.0) for _, r in found], index),
+        said=_rows([dict.fromkeys(r.said, 1.0) for _, r in found], index),
         shares=_rows(shares, index),
         heads=_rows([dict.fromkeys(h, 1.0 / len(h)) for h in heads], index),
         modifiers=_rows(modifiers, index),

@@ -27,6 +27,7 @@ class Curated:
 
     Attributes:
         abbreviations: Words of a shelf label to the words they stand for.
+        glued: Words that ran together, as text in which slashes keep products apart.
         synonyms: Words of a shopper to the shelf's words for the same thing, best first.
         rivals: Groups of words of which a product has at most one: dog, cat, bird.
         soft: Words that say little about which product is meant: fresh, large, assorted.
@@ -35,6 +36,7 @@ class Curated:
     """
 
     abbreviations: Mapping[Words, Words]
+    glued: Mapping[str, str]
     synonyms: Mapping[Words, tuple[Words, ...]]
     rivals: tuple[Words, ...]
     soft: frozenset[str]
@@ -84,9 +86,11 @@ def read_synonyms(path: Path) -> tuple[str, ...]:
 def curated(own_synonyms: tuple[str, ...] = ()) -> Curated:
     """The curated knowledge, with a shop's own synonym lines before the package's."""
     abbreviations = _pairs(_data("abbreviations.tsv"), name="abbreviations.tsv", is_phrase=False)
+    glued = (line.split("\t") for line in _data("abbreviations.tsv") if "/" in line)
     synonyms = _pairs((*own_synonyms, *_data("synonyms.tsv")), name="synonyms")
     return Curated(
         abbreviations={short: meanings[0] if meanings else () for short, meanings in abbreviations.items()},
+        glued={left: right for left, right in glued},
         synonyms=synonyms,
         rivals=tuple(words(line) for line in _data("rivals.txt")),
         soft=frozenset(word for line in _data("soft_words.txt") for word in words(line)),

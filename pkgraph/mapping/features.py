@@ -23,6 +23,8 @@ SIGNS: dict[str, int] = {
     "fully_covered": 1,
     "head_in_label": 1,
     "head_in_category": 1,
+    "head_missing": -1,
+    "head_missing_and_not_rewritten": -1,
     "noun_agrees": 1,
     "category_noun_agrees": 1,
     "modifiers_missing": -1,
@@ -31,6 +33,8 @@ SIGNS: dict[str, int] = {
     "explained_with_noun": 1,
     "foreign_noun": -1,
     "foreign_and_unexplained": -1,
+    "foreign_and_head_in_category": -1,
+    "rewritten_and_uncovered": -1,
     "rivals": -1,
     "agreements": 1,
     "character_cosine": 1,
@@ -97,17 +101,19 @@ def _rivalry(
     """Groups of rival words in which the two differ, and in which they agree."""
     negated = [(w[3:], w) for w in index.vocabulary if w.startswith("non") and w[3:] in index.vocabulary]
     groups = (*curated(index.own_synonyms).rivals, *negated)
-    cells = [
-        (index.vocabulary[w], g) for g, group in enumerate(groups) for w in group if w in index.vocabulary
-    ]
+    cells = [(index.vocabulary[w], g) for g, group in enumerate(groups) for w in group if w in index.vocabulary]
     if not cells:
         return np.zeros(len(at)), np.zeros(len(at))
     columns = np.array([c for c, _ in cells])
+    group = np.array([g for _, g in cells])
     to_group = sparse.csr_matrix(
-        (np.ones(len(cells)), (np.arange(len(cells)), [g for _, g in cells])), shape=(len(cells), len(groups))
+        (np.ones(len(cells)), (np.arange(len(cells)), group)), shape=(len(cells), len(groups))
     )
-    said = readings.tokens[:, columns]
-    held = index.everything[:, columns]
+    said = readings.said[:, columns]
+    # What the label says of a group counts before what its category says: NON-CARB in CARBONATED WATER.
+    label, rest = index.labels[:, columns], index.categories[:, columns]
+    spoken = ((label @ to_group) > 0)[:, group]
+    held = label.maximum(rest - rest.multiply(spoken)).tocsr()
     shared = (said[at].multiply(held[kind]) @ to_group) > 0
     both = ((said @ to_group) > 0)[at].multiply(((held @ to_group) > 0)[kind])
     agree = np.asarray(shared.sum(axis=1)).ravel().astype(np.float64)
@@ -154,6 +160,8 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
         "fully_covered": full,
         "head_in_label": head_label,
         "head_in_category": head_any - head_label,
+        "head_missing": 1 - head_any,
+        "head_missing_and_not_rewritten": (1 - head_any) * (1 - flags["is_rewritten"]),
         "noun_agrees": label.noun_agrees,
         "category_noun_agrees": category.noun_agrees,
         "modifiers_missing": missing,
@@ -162,6 +170,8 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
         "explained_with_noun": label.explained_with_noun,
         "foreign_noun": label.foreign_noun,
         "foreign_and_unexplained": label.foreign_noun * (1 - label.explained),
+        "foreign_and_head_in_category": label.foreign_noun * (head_any - head_label),
+        "rewritten_and_uncovered": flags["is_rewritten"] * (1 - covered),
         "rivals": rivals,
         "agreements": agreements,
         "character_cosine": _dot(readings.characters[at], index.characters[kind]),

@@ -15,6 +15,10 @@ _EXCLUSION = re.compile(r"\(?\bEX(?:C|CP|CE|CEPT|CL|CLUDING)?\b[ :.][^)]*\)?", r
 _PARENTHESIS = re.compile(r"\([^)]*\)?")
 _QUALIFIER = re.compile(r":| - |- |(?<=\w)-(?=\w{3})", re.IGNORECASE)
 _ALTERNATIVE = re.compile(r"[,;&/+]|\band\b", re.IGNORECASE)
+# "WATERMELON W/SEEDS", "TEA CAN WITH SWEETENER": what follows is no noun.
+_ADDITION = re.compile(r"(?<=\w)\s*(?:\bW/|\bWITH\b).*", re.IGNORECASE)
+_WORD = re.compile(r"[^\W_]+")
+_HYPHEN = re.compile(r"[^\W_]+-[^\W_]+")
 _NEGATION = frozenset({"non", "no", "without"})
 
 
@@ -101,17 +105,32 @@ def _faces(text: str, curated: Curated) -> tuple[Face, ...]:
     context = tuple(w for part in contexts for w in expand(words(part), curated))
     context_nouns = tuple(noun for part in contexts for noun in _nouns(part, curated))
     parts = [part for part in _ALTERNATIVE.split(named) if words(part)]
+    parts = [_with_shared_noun(part, parts[-1]) for part in parts]
     first = expand(words(parts[0]), curated) if parts else ()
     faces = []
     for place, part in enumerate(parts):
         tokens = expand(words(part), curated)
-        if place and len(tokens) == 1 and len(first) > 1:
+        telling = [t for t in tokens if t not in curated.fillers]
+        if place and len(telling) == 1 and len(first) > 1:
             # BAKING POWDER & SODA: the second is baking soda.
             tokens = _merge((*first[:-1], *tokens), curated)
             faces.append(_face(context, context_nouns, tokens, tokens[-1:]))
         elif tokens:
             faces.append(_face(context, context_nouns, tokens, _nouns(part, curated)))
     return tuple(dict.fromkeys(faces))[:MAX_FACES] or (Face(context, context_nouns),)
+
+
+def _unhyphened(pair: re.Match[str], curated: Curated) -> str:
+    """GIFT-WRAP is one word, FLORAL-ROSES are two."""
+    return pair[0].replace("-", " ") if words(pair[0]) in curated.compounds else pair[0]
+
+
+def _with_shared_noun(part: str, last: str) -> str:
+    """STEAK & WORCHESTER SAUCE: the first is a steak sauce, unless it is a plural and so a thing of its own."""
+    said, shared = part.split(), last.split()
+    if part == last or len(said) > 1 or len(shared) == 1 or words(part) != (part.strip().lower(),):
+        return part
+    return f"{part} {shared[-1]}"
 
 
 def _face(context: Words, context_nouns: Words, tokens: Words, nouns: Words) -> Face:
@@ -126,5 +145,7 @@ def read_label(text: str, curated: Curated) -> ShelfLabel:
     "SFT DRNK 2 LITER BTL CARB (EX:4PK)" -> softdrink 2 liter bottle carbonated
     """
     text = _EXCLUSION.sub(" ", text.replace("W/O", "WITHOUT ").replace("w/o", "without "))
-    main = _PARENTHESIS.sub(" ", text)
+    text = _WORD.sub(lambda word: curated.glued.get(word[0].lower(), word[0]), text)
+    text = _HYPHEN.sub(lambda pair: _unhyphened(pair, curated), text)
+    main = _ADDITION.sub("", _PARENTHESIS.sub(" ", text))
     return ShelfLabel(expand(words(text), curated) or words(text), _faces(main, curated))

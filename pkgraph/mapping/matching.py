@@ -28,6 +28,10 @@ CANDIDATES = pl.Schema(
     }
 )
 MAX_CANDIDATES = 20
+# A kind is a stray where its label has ten times as many SKUs in another category, and is kept all the same
+# where its own category makes it fit clearly better: SHAMPOO under BABY for "baby shampoo".
+STRAY_RATIO = 10.0
+STRAY_LEAD = 0.1
 
 
 def match_phrases(
@@ -57,10 +61,33 @@ def match_phrases(
     return _ranked(scored, unique, index)
 
 
+def _without_strays(best: pl.DataFrame, index: KindIndex) -> pl.DataFrame:
+    """No kind that the shop filed under a strange category while its home fits as well.
+
+    A few of the 178 LAYER CAKES stand under FROZEN PIE; whoever asks for a cake means the others.
+    """
+    shelf = pl.DataFrame(
+        {
+            "row": np.arange(len(index.texts)),
+            "label": index.kinds["kind"],
+            "home": index.home_share,
+        }
+    )
+    held = best.join(shelf, on="row", how="left")
+    homes = held.group_by("at", "label").agg(
+        home_score=pl.col("match_score").sort_by("home", "row").last(), most=pl.col("home").max()
+    )
+    known = held.join(homes, on=["at", "label"], how="left")
+    stray = (pl.col("home") * STRAY_RATIO < pl.col("most")) & (
+        pl.col("match_score") <= pl.col("home_score") + STRAY_LEAD
+    )
+    return known.filter(~stray).select(best.columns)
+
+
 def _ranked(scored: pl.DataFrame, phrases: Sequence[str], index: KindIndex) -> pl.DataFrame:
     """The best reading counts; equal scores go to the kind with more SKUs, then to the lower row."""
     best = scored.group_by("at", "row").agg(pl.col("match_score").max(), pl.col("sku").first())
-    ordered = best.sort("at", "match_score", "sku", "row", descending=[False, True, True, False])
+    ordered = _without_strays(best, index).sort("at", "match_score", "sku", "row", descending=[False, True, True, False])
     ranked = ordered.with_columns(
         rank=pl.int_range(pl.len(), dtype=pl.Int32).over("at"),
         next=pl.col("match_score").shift(-1).over("at").fill_null(0.0),

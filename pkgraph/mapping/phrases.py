@@ -34,6 +34,7 @@ class Reading:
     Attributes:
         tokens: Its words, compounds as one.
         heads: The noun; where a synonym was taken, every word of it. Without them the product is not meant.
+        said: Its words and those that a synonym took the place of; neither may have a rival on the label.
         is_rewritten: The words are the shelf's, by a curated synonym.
         is_whole: The synonym stands for the whole phrase.
         is_overruled: A synonym exists for its noun and was not taken.
@@ -43,6 +44,7 @@ class Reading:
 
     tokens: Words
     heads: Words
+    said: Words
     is_rewritten: bool = False
     is_whole: bool = False
     is_overruled: bool = False
@@ -93,20 +95,19 @@ def _shortened(draft: _Draft) -> _Draft | None:
     return replace(draft, core=draft.core[:-1], is_shortened=True)
 
 
-def _spans(tokens: Words, curated: Curated) -> list[tuple[int, int]]:
-    """Where a synonym applies, the longest first, none inside another."""
-    found: list[tuple[int, int]] = []
-    for length in range(min(LONGEST_SYNONYM, len(tokens)), 0, -1):
-        for at in range(len(tokens) - length + 1):
-            inside = any(a <= at and at + length <= b for a, b in found)
-            if not inside and tokens[at : at + length] in curated.synonyms:
-                found.append((at, at + length))
-    return found
+def _start(core: Words, curated: Curated) -> int | None:
+    """Where the longest synonym begins that holds the noun; one for a mere modifier would say something else."""
+    for length in range(min(LONGEST_SYNONYM, len(core)), 0, -1):
+        if core[-length:] in curated.synonyms:
+            return len(core) - length
+    return None
 
 
 def _finished(draft: _Draft, curated: Curated, core: Words, heads: Words, **flags: bool) -> Reading:
-    tokens = tuple(dict.fromkeys((*compound(core, curated), *compound(draft.tail, curated))))
-    return Reading(tokens, heads, is_part=draft.is_part, is_shortened=draft.is_shortened, **flags)
+    tail = compound(draft.tail, curated)
+    tokens = tuple(dict.fromkeys((*compound(core, curated), *tail)))
+    said = tuple(dict.fromkeys((*tokens, *compound(draft.core, curated))))
+    return Reading(tokens, heads, said, is_part=draft.is_part, is_shortened=draft.is_shortened, **flags)
 
 
 def _contradicts(rest: set[str], new: Words, curated: Curated) -> bool:
@@ -115,25 +116,20 @@ def _contradicts(rest: set[str], new: Words, curated: Curated) -> bool:
 
 
 def _read(draft: _Draft, curated: Curated) -> list[Reading]:
-    """The draft as it stands and with every synonym that applies."""
-    size = len(draft.core)
-    spans = _spans(draft.core, curated)
+    """The draft as it stands and with the synonym of its noun in every meaning."""
+    start = _start(draft.core, curated)
     noun = compound(draft.core, curated)[-1:]
-    is_overruled = any(stop == size for _, stop in spans)
+    meanings = () if start is None else curated.synonyms[draft.core[start:]]
+    # A synonym that is the word itself says that the shelf uses it too.
+    is_overruled = bool(meanings) and draft.core[start:] not in meanings
     found = [_finished(draft, curated, draft.core, noun, is_overruled=is_overruled)]
-    for start, stop in spans:
-        rest = {*draft.core[:start], *draft.core[stop:]}
-        for new in curated.synonyms[draft.core[start:stop]]:
-            if _contradicts(rest, new, curated):
-                continue
-            core = (*draft.core[:start], *new, *draft.core[stop:])
-            heads = tuple(dict.fromkeys(compound(new, curated))) if stop == size else noun
-            whole = stop == size and rest <= curated.soft
-            overruled = is_overruled and stop != size
+    rest = draft.core[:start]
+    is_whole = set(rest) <= curated.soft
+    for new in meanings:
+        if not _contradicts(set(rest), new, curated):
+            heads = tuple(dict.fromkeys(compound(new, curated)))
             found.append(
-                _finished(
-                    draft, curated, core, heads, is_rewritten=True, is_whole=whole, is_overruled=overruled
-                )
+                _finished(draft, curated, (*rest, *new), heads, is_rewritten=True, is_whole=is_whole)
             )
     return found
 
