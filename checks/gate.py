@@ -1,7 +1,7 @@
 """The gate before publishing: what must hold of a candidate snapshot, judged on the bytes that were written.
 
-`pkgraph.snapshot` asks its own rules as well; here stands what only the pipeline knows: what was accepted, what the
-catalog holds, and what is served now.
+`pkgraph.snapshot` asks its own rules as well; here stands what only the pipeline knows: what was accepted,
+what the catalog holds, and what is served now.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def candidate_gate(
     Args:
         accepted: Table `accepted_relations` of all categories.
         products: Table `products`.
-        served_skus: SKUs of the snapshot that is served now; empty for the first one, or where the loss is accepted.
+        served_skus: SKUs of the snapshot that is served now; empty where none is or the loss is accepted.
         max_sku_loss: Share 0-1 of them that may be missing.
         threshold: Probability below which nothing may be in the graph.
     """

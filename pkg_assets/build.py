@@ -129,7 +129,7 @@ class BuildReport:
         return 3 if self.refused else 0
 
     def lines(self) -> Iterator[str]:
-        yield f"{self.n_categories} categories distilled; {self.n_undistilled} of the shop are not distilled yet."
+        yield f"{self.n_categories} categories distilled, {self.n_undistilled} of the shop not yet."
         for key, reason in sorted(self.failures.items()):
             yield f"  {key}: {reason}"
         if self.refused:

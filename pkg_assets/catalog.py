@@ -68,10 +68,10 @@ def _refusals(table: Table, rejected: pl.DataFrame | None) -> dg.MaterializeResu
 
 
 @dg.asset(**table_spec(KINDS, GROUP), code_version="1")
-def kinds(products: pl.DataFrame) -> dg.MaterializeResult[pl.DataFrame]:
+def kinds(products: pl.DataFrame, basket_lines: pl.DataFrame) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.catalog import kinds_of
 
-    found = kinds_of(products)
+    found = kinds_of(products, basket_lines)
     return table_result(
         KINDS,
         found,

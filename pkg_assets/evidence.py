@@ -21,7 +21,7 @@ def relation_evidence(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.evidence import gather_evidence
 
-    # Support and agreement are counted among all categories that are known so far, so the store is read itself.
+    # Support and agreement are counted among all categories known so far, so the store is read itself.
     everything = tables.read_all(MAPPED_RELATIONS, category_keys(context.instance))
     evidence = gather_evidence(mapped_relations, everything, co_purchase=co_purchase, kinds=kinds)
     known = {name: 1 - evidence[name].null_count() / max(evidence.height, 1) for name in evidence.columns[2:]}

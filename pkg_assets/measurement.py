@@ -1,4 +1,4 @@
-"""Stage 10: how well the published graph completes baskets that were bought after everything it learned from."""
+"""Stage 10: how well the published graph completes baskets bought after everything it learned from."""
 
 import dagster as dg
 import polars as pl
@@ -9,6 +9,7 @@ from resources.graph_store import GraphStore
 from resources.shop import Shop
 
 GROUP = "measurement"
+SHOWN_K = 10
 
 
 @dg.asset(**table_spec(OFFLINE_METRICS, GROUP), deps=["published_graph"], code_version="1")
@@ -28,7 +29,9 @@ def offline_metrics(
     metrics = OFFLINE_METRICS.empty()
     if cut_off is not None:
         metrics = measure_graph(graph, products, kinds, basket_lines, cut_off=cut_off)
-    at_ten = metrics.filter((pl.col("k") == 10) & pl.col("metric").is_in(["hit_rate", "ndcg", "coverage"]))
+    at_ten = metrics.filter(
+        (pl.col("k") == SHOWN_K) & pl.col("metric").is_in(["hit_rate", "ndcg", "coverage"])
+    )
     return table_result(
         OFFLINE_METRICS,
         metrics,

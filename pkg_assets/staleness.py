@@ -1,11 +1,13 @@
 """Stage 11: what is known of each category, how old it is, what distilling the rest would take."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
 import polars as pl
 
 from pkg_assets.reporting import count_table, counts, table_result, table_spec
+from pkgraph.model import LanguageModel
 from pkgraph.settings import Settings
 from pkgraph.tables import STALENESS_REPORT
 from resources.answer_ledger import AnswerLedger
@@ -24,6 +26,7 @@ def staleness_report(
     prompts = prompts_by_category(kinds, shop.settings())
     with answer_ledger.open() as ledger:
         answered_at = ledger.answered_at(prompts["prompt_id"])
+    models = language_models.open()
     report = staleness(kinds, prompts, answered_at, now=datetime.now(UTC))
     still_open = report.filter(pl.col("state") != "distilled")
     return table_result(
@@ -31,7 +34,8 @@ def staleness_report(
         report,
         sample=("category", "state", "n_kinds", "n_answered", "age_days", "open_input_tokens"),
         by_state=count_table(counts(report, "state"), "state"),
-        models=[model.name for model in language_models.open()],
+        models=[model.name for model in models],
+        answer_files=_answer_files(models, prompts["prompt_id"]),
         open_prompts=int((still_open["n_prompts"] - still_open["n_answered"]).sum()),
         open_input_tokens=int(still_open["open_input_tokens"].sum()),
         open_output_tokens=int(still_open["open_output_tokens"].sum()),
@@ -45,4 +49,22 @@ def prompts_by_category(kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame
 
     return category_prompts(
         kinds, prompts_of_kinds(kinds, settings.prompts), prompts_of_purposes(settings.prompts)
+    )
+
+
+def _answer_files(models: Sequence[LanguageModel], prompt_ids: Iterable[str]) -> dg.MetadataValue:
+    """Which recorded answers were left out, and why."""
+    from pkgraph.llm import ReplayLanguageModel
+
+    asked = set(prompt_ids)
+    return dg.MetadataValue.json(
+        {
+            model.name: {
+                "unknown_prompts": len(model.unused(asked)),
+                "bad_lines": [f"line {bad.line}: {bad.reason}: {bad.detail}" for bad in model.bad_lines[:20]],
+                "n_bad_lines": len(model.bad_lines),
+            }
+            for model in models
+            if isinstance(model, ReplayLanguageModel)
+        }
     )

@@ -47,7 +47,7 @@ class CatalogSettings(_Section):
     source: Literal["file", "complete_journey"] = "file"
     path: str | None = Field(default=None, description="CSV, Parquet or JSONL (also .gz), by path or URL.")
     format: Literal["csv", "parquet", "jsonl"] | None = Field(
-        None, description="Told by the file's name if unset."
+        default=None, description="Told by the file's name if unset."
     )
     columns: CatalogColumns = CatalogColumns()
 
@@ -93,7 +93,7 @@ class ModelSettings(_Section):
     timeout_s: float = Field(default=60, gt=0, description="Wall-clock deadline of one attempt.")
     attempts: int = Field(default=3, ge=1, le=10, description="Requests sent at most for one prompt.")
     input_usd_per_million: float | None = Field(
-        None, ge=0, description="Price, where litellm does not know it."
+        default=None, ge=0, description="Price, where litellm does not know it."
     )
     output_usd_per_million: float | None = Field(default=None, ge=0)
 

@@ -25,6 +25,7 @@ Exit codes:
   4  the budget does not allow it
   5  the language model's side failed; run again later
   6  no readable snapshot
+  7  the answer ledger cannot be used
 
 \b
 Environment:

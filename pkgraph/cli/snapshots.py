@@ -43,14 +43,14 @@ def snapshots() -> int:
 @click.command()
 @click.argument("snapshot", required=False)
 def verify(snapshot: str | None) -> int:
-    """Read every byte of a snapshot (default: the published one), compare checksums, judge its rules again."""
+    """Read every byte of a snapshot (default: the newest), compare checksums, judge its rules again."""
     from pkgraph.snapshot import judge_by_rules, open_record
     from pkgraph.snapshot import snapshots as commits
 
     root = Home.from_environment(os.environ).graph
-    records = [
-        r for r in commits(root) if snapshot in (None, str(r.sequence)) or r.snapshot_id.startswith(snapshot)
-    ]
+    records = commits(root)
+    if snapshot is not None:
+        records = [r for r in records if snapshot == str(r.sequence) or r.snapshot_id.startswith(snapshot)]
     if not records:
         raise SnapshotMissing(
             f"There is no snapshot {snapshot or ''} at {root}.", remedy="See `pkgraph snapshots`."
@@ -60,10 +60,8 @@ def verify(snapshot: str | None) -> int:
     if not report.is_open:
         raise GateRefused(f"{opened.path} breaks rules of the gate.", broken=dict(report.broken))
     files = sum(fact.size for fact in opened.manifest.files.values())
-    console.print(
-        f"{records[0].snapshot_id}: {len(opened.manifest.files)} files, {files / 1e6:.1f} MB, all as published;"
-    )
-    console.print(f"{len(report.evaluated)} rules hold.")
+    size = f"{len(opened.manifest.files)} files, {files / 1e6:.1f} MB"
+    console.print(f"{records[0].snapshot_id}: {size}, all as published; {len(report.evaluated)} rules hold.")
     return 0
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pkgraph.measurement.baselines import CoPurchase, Popularity, TextSimilarity
+from pkgraph.measurement.baselines import baselines
 from pkgraph.measurement.cases import completion_cases
 from pkgraph.measurement.evaluation import Recommender, measure
 from pkgraph.recommend.graph import MAX_SEEDS
@@ -56,9 +56,7 @@ def measure_graph(
     cases = completion_cases(products, lines, cut_off=cut_off)
     recommenders: dict[str, Recommender] = {
         "graph": GraphRecommender(graph, products),
-        "popularity": Popularity(cases.training),
-        "co_purchase": CoPurchase(cases.training),
-        "text_similarity": TextSimilarity(kinds),
+        **baselines(cases.training, kinds),
     }
     sections = graph.snapshot.sections
     distilled = {sections.kind_ids[int(row)] for row in set(sections.edge_source.tolist()) if row >= 0}
