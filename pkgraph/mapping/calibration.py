@@ -39,7 +39,7 @@ class Calibration:
     def probability(self, features: np.ndarray) -> np.ndarray:
         """Probability that the kind fits, for rows of features."""
         logits = ((features - self.means) / self.scales) @ self.coefficients + self.intercept
-        return 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
+        return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30))))
 
 
 def calibration_text() -> str:

@@ -37,8 +37,6 @@ class Readings:
         said: The same for the words before a synonym was taken and after.
         shares: The words weighted; a row sums to 1 less the share of words that no kind has.
         heads: Sparse: the nouns; a row sums to at most 1.
-        modifiers: As shares, without the noun.
-        modifier_share: float64: share of the reading that are modifiers, known or not.
         characters: TF-IDF rows over the index's character n-grams.
         flags: float64 of shape (n_readings, len(FLAGS)).
         texts: The readings as text.
@@ -49,8 +47,6 @@ class Readings:
     said: sparse.csr_matrix
     shares: sparse.csr_matrix
     heads: sparse.csr_matrix
-    modifiers: sparse.csr_matrix
-    modifier_share: np.ndarray
     characters: sparse.csr_matrix
     flags: np.ndarray
     texts: tuple[str, ...]
@@ -91,7 +87,6 @@ def read_phrases(phrases: Sequence[str], index: KindIndex) -> Readings | None:
     totals = [sum(row.values()) for row in weights]
     shares = [{t: w / total for t, w in row.items()} for row, total in zip(weights, totals, strict=True)]
     heads = [r.heads for _, r in found]
-    modifiers = [{t: w for t, w in row.items() if t not in h} for row, h in zip(shares, heads, strict=True)]
     texts = tuple(" ".join(r.tokens) for _, r in found)
     return Readings(
         phrase=np.array([at for at, _ in found]),
@@ -99,8 +94,6 @@ def read_phrases(phrases: Sequence[str], index: KindIndex) -> Readings | None:
         said=_rows([dict.fromkeys(r.said, 1.0) for _, r in found], index),
         shares=_rows(shares, index),
         heads=_rows([dict.fromkeys(h, 1.0 / len(h)) for h in heads], index),
-        modifiers=_rows(modifiers, index),
-        modifier_share=np.array([sum(row.values()) for row in modifiers], dtype=np.float64),
         characters=index.vectorizer.transform(texts).tocsr(),
         flags=np.array([[getattr(r, name) for name in FLAGS] for _, r in found], dtype=np.float64),
         texts=texts,
@@ -108,7 +101,7 @@ def read_phrases(phrases: Sequence[str], index: KindIndex) -> Readings | None:
 
 
 def _best(block: sparse.csr_matrix, bonus: np.ndarray, n: int, floor: float) -> list[np.ndarray]:
-    """Columns of the n largest entries of each row above the floor; ties go to the larger bonus, then the lower row."""
+    """Columns of the n largest entries of each row above the floor; the bonus decides between equals."""
     best = []
     for row in range(block.shape[0]):
         columns = block.indices[block.indptr[row] : block.indptr[row + 1]]

@@ -86,11 +86,11 @@ def read_synonyms(path: Path) -> tuple[str, ...]:
 def curated(own_synonyms: tuple[str, ...] = ()) -> Curated:
     """The curated knowledge, with a shop's own synonym lines before the package's."""
     abbreviations = _pairs(_data("abbreviations.tsv"), name="abbreviations.tsv", is_phrase=False)
-    glued = (line.split("\t") for line in _data("abbreviations.tsv") if "/" in line)
+    glued = (line.partition("\t") for line in _data("abbreviations.tsv") if "/" in line)
     synonyms = _pairs((*own_synonyms, *_data("synonyms.tsv")), name="synonyms")
     return Curated(
         abbreviations={short: meanings[0] if meanings else () for short, meanings in abbreviations.items()},
-        glued={left: right for left, right in glued},
+        glued={left: right for left, _, right in glued},
         synonyms=synonyms,
         rivals=tuple(words(line) for line in _data("rivals.txt")),
         soft=frozenset(word for line in _data("soft_words.txt") for word in words(line)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rapidfuzz import fuzz, process
 from scipy import sparse
 
 from pkgraph.mapping.candidates import FLAGS
@@ -13,25 +14,19 @@ from pkgraph.mapping.curated import curated
 
 if TYPE_CHECKING:
     from pkgraph.mapping.candidates import Readings
-    from pkgraph.mapping.index import Faces, KindIndex
+    from pkgraph.mapping.index import KindIndex
+    from pkgraph.mapping.matrices import Faces
 
-# What may speak for a match (+1), against it (-1), or either way (0). The signs bound the coefficients, so that
-# a few hundred labels cannot teach the model that a missing noun is a good sign.
+# What may speak for a match (+1), against it (-1), or either way (0). The signs bound the coefficients, so
+# that a few hundred labels cannot teach the model that a missing noun is a good sign.
 SIGNS: dict[str, int] = {
     "covered_by_label": 1,
     "covered": 1,
     "fully_covered": 1,
     "head_in_label": 1,
-    "head_in_category": 1,
-    "head_missing": -1,
-    "head_missing_and_not_rewritten": -1,
-    "noun_agrees": 1,
     "category_noun_agrees": 1,
-    "modifiers_missing": -1,
     "label_explained": 1,
     "category_explained": 1,
-    "explained_with_noun": 1,
-    "foreign_noun": -1,
     "foreign_and_unexplained": -1,
     "foreign_and_head_in_category": -1,
     "rewritten_and_uncovered": -1,
@@ -41,10 +36,8 @@ SIGNS: dict[str, int] = {
     "token_set": 1,
     "token_sort": 1,
     "log_skus": 0,
-    "home_share": 1,
     "in_context": 0,
     "is_rewritten": 0,
-    "is_whole": 1,
     "is_overruled": -1,
     "is_part": -1,
     "is_shortened": -1,
@@ -52,7 +45,6 @@ SIGNS: dict[str, int] = {
     "covered_and_explained": 1,
     "covered_with_noun": 1,
     "fully_covered_with_noun": 1,
-    "whole_and_fully_covered": 1,
 }
 NAMES = tuple(SIGNS)
 NEARLY_ALL = 0.97
@@ -101,7 +93,9 @@ def _rivalry(
     """Groups of rival words in which the two differ, and in which they agree."""
     negated = [(w[3:], w) for w in index.vocabulary if w.startswith("non") and w[3:] in index.vocabulary]
     groups = (*curated(index.own_synonyms).rivals, *negated)
-    cells = [(index.vocabulary[w], g) for g, group in enumerate(groups) for w in group if w in index.vocabulary]
+    cells = [
+        (index.vocabulary[w], g) for g, group in enumerate(groups) for w in group if w in index.vocabulary
+    ]
     if not cells:
         return np.zeros(len(at)), np.zeros(len(at))
     columns = np.array([c for c, _ in cells])
@@ -123,8 +117,6 @@ def _rivalry(
 def _similarities(
     readings: Readings, index: KindIndex, at: np.ndarray, kind: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    from rapidfuzz import fuzz, process
-
     said = [readings.texts[i] for i in at.tolist()]
     held = [index.texts[i] for i in kind.tolist()]
     score_set = process.cpdist(said, held, scorer=fuzz.token_set_ratio, workers=1)
@@ -136,6 +128,8 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
     """Features of pairs (reading, kind).
 
     Args:
+        readings: The phrases as read.
+        index: The fitted kinds.
         at: int64 of shape (n_pairs,). Row of the reading.
         kind: int64 of shape (n_pairs,). Row of the kind.
 
@@ -146,7 +140,6 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
     labels, everything = index.labels[kind], index.everything[kind]
     covered_label, covered = _dot(readings.shares[at], labels), _dot(readings.shares[at], everything)
     head_label, head_any = _dot(heads, labels), _dot(heads, everything)
-    missing = readings.modifier_share[at] - _dot(readings.modifiers[at], everything)
     label = _face_features(index.label_faces, said, heads, kind)
     category = _face_features(index.category_faces, said, heads, kind)
     rivals, agreements = _rivalry(readings, index, at, kind)
@@ -159,16 +152,9 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
         "covered": covered,
         "fully_covered": full,
         "head_in_label": head_label,
-        "head_in_category": head_any - head_label,
-        "head_missing": 1 - head_any,
-        "head_missing_and_not_rewritten": (1 - head_any) * (1 - flags["is_rewritten"]),
-        "noun_agrees": label.noun_agrees,
         "category_noun_agrees": category.noun_agrees,
-        "modifiers_missing": missing,
         "label_explained": label.explained,
         "category_explained": category.explained,
-        "explained_with_noun": label.explained_with_noun,
-        "foreign_noun": label.foreign_noun,
         "foreign_and_unexplained": label.foreign_noun * (1 - label.explained),
         "foreign_and_head_in_category": label.foreign_noun * (head_any - head_label),
         "rewritten_and_uncovered": flags["is_rewritten"] * (1 - covered),
@@ -178,13 +164,11 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
         "token_set": token_set,
         "token_sort": token_sort,
         "log_skus": index.log_skus[kind],
-        "home_share": index.home_share[kind],
         "in_context": index.in_context[kind],
-        **flags,
+        **{name: flag for name, flag in flags.items() if name in SIGNS},
         "overruled_and_unexplained": flags["is_overruled"] * (1 - label.explained_with_noun),
         "covered_and_explained": covered * label.explained,
         "covered_with_noun": covered * noun,
         "fully_covered_with_noun": full * noun,
-        "whole_and_fully_covered": full * flags["is_whole"],
     }
     return np.column_stack([columns[name] for name in NAMES])

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from pkgraph.errors import CatalogError
-from pkgraph.mapping.curated import Curated, Words, curated
-from pkgraph.mapping.labels import Face, ShelfLabel, expand, read_label
-from pkgraph.mapping.learned import learn_expansions
-from pkgraph.mapping.words import words
+from pkgraph.mapping.calibration import calibration_text
+from pkgraph.mapping.curated import Curated, curated
+from pkgraph.mapping.matrices import Faces, incidence, rarity, stack
+from pkgraph.mapping.shelf import read_kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from scipy import sparse
 
 VERSION = "1"
 KIND_COLUMNS = {
@@ -34,25 +35,8 @@ KIND_COLUMNS = {
 }
 FILLER_WEIGHT = 0.15
 QUALITY_WEIGHT = 0.5
-DETAIL = 0.5
 CHARACTERS = (3, 5)
 MAX_CHARACTER_FEATURES = 60_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Faces:
-    """One face of every kind.
-
-    Attributes:
-        shares: Sparse, shape (n_kinds, n_words). Words of the face; a row sums to 1, or is empty where there is
-            no such face. Rare words weigh more, fillers little.
-        nouns: Sparse 0/1 of the same shape: words that can be the noun.
-        all_nouns: As nouns, with 0.5 for those that may only describe.
-    """
-
-    shares: sparse.csr_matrix
-    nouns: sparse.csr_matrix
-    all_nouns: sparse.csr_matrix
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +58,7 @@ class KindIndex:
         vectorizer: Makes the same n-grams of other texts.
         texts: The expanded label of every kind.
         log_skus: float64 of shape (n_kinds,). Natural logarithm of 1 + SKUs.
-        home_share: float64 of shape (n_kinds,). Share of all SKUs with this label that stand in this category.
+        home_share: float64 of shape (n_kinds,). Share of this label's SKUs that stand in this category.
         in_context: float64 of shape (n_kinds,). Share of the category's SKUs that have this label.
     """
 
@@ -146,27 +130,6 @@ def _checked(kinds: pl.DataFrame) -> pl.DataFrame:
     return frame.unique("kind_id", keep="first", maintain_order=True).sort("kind_id")
 
 
-def _incidence(rows: Iterable[Words], vocabulary: dict[str, int], n_rows: int) -> sparse.csr_matrix:
-    """0/1 rows of known words."""
-    pairs = [(row, vocabulary[w]) for row, tokens in enumerate(rows) for w in set(tokens) if w in vocabulary]
-    at = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
-    return sparse.csr_matrix((np.ones(len(at)), (at[:, 0], at[:, 1])), shape=(n_rows, len(vocabulary)))
-
-
-def _shares(incidence: sparse.csr_matrix, weights: np.ndarray) -> sparse.csr_matrix:
-    weighted = incidence.multiply(weights).tocsr()
-    total = np.asarray(weighted.sum(axis=1)).ravel()
-    return (
-        sparse.diags(np.divide(1.0, total, out=np.zeros_like(total), where=total > 0)).dot(weighted).tocsr()
-    )
-
-
-def _rarity(everything: sparse.csr_matrix) -> np.ndarray:
-    n_kinds = everything.shape[0]
-    count = np.asarray((everything > 0).sum(axis=0)).ravel()
-    return np.log((1 + n_kinds) / (1 + count)) / math.log(1 + n_kinds) if n_kinds > 1 else np.ones(len(count))
-
-
 def _home_share(frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     skus = pl.col("n_skus").fill_null(0) + 1
     shares = frame.select(
@@ -178,82 +141,32 @@ def _home_share(frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def _fingerprint(frame: pl.DataFrame, own_synonyms: tuple[str, ...], known: Curated) -> str:
     digest = hashlib.sha256()
-    from pkgraph.mapping.calibration import calibration_text
-
     parts = [VERSION, calibration_text(), *own_synonyms, repr(sorted(known.synonyms.items()))]
     parts += [repr(sorted(known.abbreviations.items())), repr(known.rivals)]
-    parts += [
-        repr(sorted(known.soft)),
-        repr(sorted(known.fillers)),
-        json.dumps(frame.to_dict(as_series=False)),
-    ]
+    parts += [repr(sorted(group)) for group in (known.soft, known.fillers, known.compounds)]
+    parts += [repr(sorted(known.glued.items())), json.dumps(frame.to_dict(as_series=False))]
     for part in parts:
         digest.update(part.encode() + b"\x1f")
     return digest.hexdigest()[:16]
 
 
-def _read_kinds(frame: pl.DataFrame, known: Curated) -> tuple[list[ShelfLabel], list[ShelfLabel]]:
-    """What labels say, and what categories with their departments say, kind by kind."""
-    labels = [read_label(kind, known) for kind in frame["kind"]]
-    titles = {c: read_label(c, known) for c in frame["category"].unique()}
-    departments = {d: expand(words(d or ""), known) for d in frame["department"].unique()}
-    # Of a department only what an abbreviation says of it counts: "PRODUCE" makes its kinds fresh.
-    states = {d: tuple(w for w in full if w not in words(d or "")) for d, full in departments.items()}
-    categories = [
-        ShelfLabel((*titles[c].all_words, *states[d]), titles[c].faces)
-        for c, d in zip(frame["category"], frame["department"], strict=True)
-    ]
-    learned = learn_expansions(
-        [label.all_words for label in labels], [c.all_words for c in categories], frame["kind"].to_list()
-    )
-    grown = [
-        ShelfLabel((*label.all_words, *more), label.faces)
-        for label, more in zip(labels, learned, strict=True)
-    ]
-    return [_named(*both, known.fillers) for both in zip(grown, categories, strict=True)], categories
-
-
-def _named(label: ShelfLabel, category: ShelfLabel, fillers: frozenset[str]) -> ShelfLabel:
-    """A label without a noun of its own takes its category's: PREMIUM of PASTA SAUCE is a pasta sauce."""
-    if any(not set(face.tokens) <= fillers for face in label.faces):
-        return label
-    mine = tuple(word for face in label.faces for word in face.tokens)
-    faces = tuple(Face((*face.tokens, *mine), face.nouns) for face in category.faces)
-    return ShelfLabel((*label.all_words, *category.all_words), faces)
-
-
-def _stack(labels: list[ShelfLabel], vocabulary: dict[str, int], weights: np.ndarray) -> tuple[Faces, ...]:
-    n_faces = max((len(label.faces) for label in labels), default=0)
-    none = Face((), ())
-    stacked = []
-    for f in range(n_faces):
-        faces = [label.faces[f] if f < len(label.faces) else none for label in labels]
-        tokens = _incidence((face.tokens for face in faces), vocabulary, len(labels))
-        nouns = _incidence((face.nouns for face in faces), vocabulary, len(labels))
-        details = _incidence((face.details for face in faces), vocabulary, len(labels))
-        stacked.append(Faces(_shares(tokens, weights), nouns, nouns.maximum(details * DETAIL).tocsr()))
-    return tuple(stacked)
-
-
 def _fit(frame: pl.DataFrame, own_synonyms: tuple[str, ...]) -> KindIndex:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
     known = curated(own_synonyms)
-    labels, categories = _read_kinds(frame, known)
+    labels, categories = read_kinds(frame, known)
     texts = tuple(" ".join(label.all_words) for label in labels)
     counts = Counter(
         w for label, c in zip(labels, categories, strict=True) for w in {*label.all_words, *c.all_words}
     )
     vocabulary = {word: column for column, word in enumerate(sorted(counts))}
     n = frame.height
-    everything = _incidence(
+    everything = incidence(
         ((*label.all_words, *c.all_words) for label, c in zip(labels, categories, strict=True)), vocabulary, n
     )
-    weights = _rarity(everything)
+    weights = rarity(everything)
     dull = {**dict.fromkeys(known.soft, QUALITY_WEIGHT), **dict.fromkeys(known.fillers, FILLER_WEIGHT)}
     telling = weights * np.array([dull.get(w, 1.0) for w in sorted(counts)])
-    label_rows = _incidence((label.all_words for label in labels), vocabulary, n)
-    category_rows = _incidence((c.all_words for c in categories), vocabulary, n)
+    label_rows = incidence((label.all_words for label in labels), vocabulary, n)
+    category_rows = incidence((c.all_words for c in categories), vocabulary, n)
     vectorizer = TfidfVectorizer(
         analyzer="char_wb",
         ngram_range=CHARACTERS,
@@ -271,9 +184,9 @@ def _fit(frame: pl.DataFrame, own_synonyms: tuple[str, ...]) -> KindIndex:
         labels=label_rows,
         everything=everything,
         categories=category_rows,
-        label_faces=_stack(labels, vocabulary, telling),
-        category_faces=_stack(categories, vocabulary, telling),
-        characters=vectorizer.fit_transform([text or " " for text in texts]).tocsr(),
+        label_faces=stack(labels, vocabulary, telling, category_rows),
+        category_faces=stack(categories, vocabulary, telling),
+        characters=vectorizer.fit_transform([text or "?" for text in texts]).tocsr(),
         vectorizer=vectorizer,
         texts=texts,
         log_skus=np.log1p(frame["n_skus"].fill_null(0).to_numpy()),

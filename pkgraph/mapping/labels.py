@@ -19,6 +19,7 @@ _ALTERNATIVE = re.compile(r"[,;&/+]|\band\b", re.IGNORECASE)
 _ADDITION = re.compile(r"(?<=\w)\s*(?:\bW/|\bWITH\b).*", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
 _HYPHEN = re.compile(r"[^\W_]+-[^\W_]+")
+_NEGATING_SUFFIX = frozenset({"free"})
 _NEGATION = frozenset({"non", "no", "without"})
 
 
@@ -29,7 +30,7 @@ class Face:
     Attributes:
         tokens: Its words, brackets left out.
         nouns: Those that can be its noun.
-        details: Nouns that may only describe it: ice cream in CAKES: ICE CREAM, but not tortilla in BREAD: TORTILLAS.
+        details: Nouns after a colon or a dash, which may only describe it: CAKES: ICE CREAM.
     """
 
     tokens: Words
@@ -60,15 +61,14 @@ def compound(tokens: Words, curated: Curated) -> Words:
     """Compounds and negations as one word: ("non", "dairy") and ("dairy", "free") -> ("nondairy",)."""
     merged: list[str] = []
     waiting = False
-    for token in tokens:
-        if token in _NEGATION:
+    for word in tokens:
+        if word in _NEGATION:
             waiting = True
-            continue
-        if token == "free" and merged:
+        elif word in _NEGATING_SUFFIX and merged:
             merged[-1] = f"non{merged[-1]}"
-            continue
-        merged.append(f"non{token}" if waiting else token)
-        waiting = False
+        else:
+            merged.append(f"non{word}" if waiting else word)
+            waiting = False
     return _merge(tuple(merged), curated)
 
 
@@ -92,10 +92,10 @@ def expand(tokens: Words, curated: Curated) -> Words:
 def _nouns(text: str, curated: Curated) -> Words:
     """The last word that is no mere quality, and the first where it is a plural: ONIONS RED."""
     tokens = expand(words(text), curated)
-    telling = [t for t in tokens if t not in curated.fillers and t not in curated.soft]
+    telling = [t for t in tokens if len(t) > 1 and t not in curated.fillers and t not in curated.soft]
     if not telling:
         return ()
-    first = text.split()[0].lower()
+    first = text.split(maxsplit=1)[0].lower().strip(".")
     is_plural = words(first) != (first,) and telling[0] == tokens[0]
     return (telling[0], telling[-1]) if is_plural else (telling[-1],)
 
@@ -126,7 +126,7 @@ def _unhyphened(pair: re.Match[str], curated: Curated) -> str:
 
 
 def _with_shared_noun(part: str, last: str) -> str:
-    """STEAK & WORCHESTER SAUCE: the first is a steak sauce, unless it is a plural and so a thing of its own."""
+    """STEAK & WORCHESTER SAUCE: the first is a steak sauce; a plural would be a thing of its own."""
     said, shared = part.split(), last.split()
     if part == last or len(said) > 1 or len(shared) == 1 or words(part) != (part.strip().lower(),):
         return part

@@ -87,7 +87,9 @@ def _without_strays(best: pl.DataFrame, index: KindIndex) -> pl.DataFrame:
 def _ranked(scored: pl.DataFrame, phrases: Sequence[str], index: KindIndex) -> pl.DataFrame:
     """The best reading counts; equal scores go to the kind with more SKUs, then to the lower row."""
     best = scored.group_by("at", "row").agg(pl.col("match_score").max(), pl.col("sku").first())
-    ordered = _without_strays(best, index).sort("at", "match_score", "sku", "row", descending=[False, True, True, False])
+    ordered = _without_strays(best, index).sort(
+        "at", "match_score", "sku", "row", descending=[False, True, True, False]
+    )
     ranked = ordered.with_columns(
         rank=pl.int_range(pl.len(), dtype=pl.Int32).over("at"),
         next=pl.col("match_score").shift(-1).over("at").fill_null(0.0),

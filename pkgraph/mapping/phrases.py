@@ -13,10 +13,12 @@ MAX_READINGS = 16
 LONGEST_SYNONYM = 5
 _TAIL = re.compile(r"\b(?:for|with|without|in|from|to)\b")
 _JOIN = re.compile(r"\b(?:and|or)\b|[&/,;]")
-_CONTAINERS = frozenset(
-    "bottle box bag pack package packet can jar case carton tub tube roll bunch bouquet loaf dozen piece "
-    "slice stick cup pouch block head stalk container".split()
-)
+# fmt: off
+_CONTAINERS = frozenset([
+    "bottle", "box", "bag", "pack", "package", "packet", "can", "jar", "case", "carton", "tub", "tube", "roll",
+    "bunch", "bouquet", "loaf", "dozen", "piece", "slice", "stick", "cup", "pouch", "block",
+])
+# fmt: on
 # Said last, they name the form in which the product comes; without them the product is the same.
 _FORMS = frozenset(
     ["packet", "jar", "carton", "pouch", "tube", "tablet", "capsule", "can", "case", "piece", "pack"]
@@ -96,7 +98,7 @@ def _shortened(draft: _Draft) -> _Draft | None:
 
 
 def _start(core: Words, curated: Curated) -> int | None:
-    """Where the longest synonym begins that holds the noun; one for a mere modifier would say something else."""
+    """Where the longest synonym with the noun begins; one for a mere modifier says something else."""
     for length in range(min(LONGEST_SYNONYM, len(core)), 0, -1):
         if core[-length:] in curated.synonyms:
             return len(core) - length

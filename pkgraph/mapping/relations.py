@@ -36,6 +36,7 @@ def map_relations(
 
     Args:
         relations: As RELATIONS describes.
+        index: The fitted kinds.
         calibration: None takes the one that ships.
         max_targets: Kinds per phrase, at least 1.
     """

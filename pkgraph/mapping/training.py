@@ -78,7 +78,7 @@ def best_scores(
 def train(
     features: np.ndarray, label: np.ndarray, fits: np.ndarray, *, threshold: float = 0.5
 ) -> Calibration:
-    """A calibration from labelled rows: which reading is meant is not labelled, so the likeliest is taken in rounds.
+    """A calibration from labelled rows; no label says which reading is meant: the likeliest is taken.
 
     Args:
         features: As `labelled_pairs` gives them.
