@@ -58,6 +58,10 @@ MOMENTS = (
 """Names that `moment` is called with, in this order; `file_written` once a file."""
 
 
+MIN_ID = 6
+"""Characters of a snapshot's id that name it; fewer could be meant as a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Published:
     """What a publisher gets back.
@@ -139,7 +143,7 @@ def rollback(root: Path, target: int | str, *, created_at: str) -> Record:
 
     Args:
         root: Folder of commits and snapshots.
-        target: Sequence number of a commit, or the id of a snapshot (or the start of it).
+        target: Sequence number of a commit, or the id of a snapshot, or its first characters.
         created_at: When, as text; information only.
 
     Raises:
@@ -166,10 +170,11 @@ def rollback(root: Path, target: int | str, *, created_at: str) -> Record:
 
 def _find(root: Path, target: int | str) -> Record:
     known = [record for record in snapshots(root) if record.is_present]
-    for record in known:
-        by_id = isinstance(target, str) and target and record.snapshot_id.startswith(target)
-        if by_id or str(record.sequence) == str(target):
-            return record
+    by_number = [record for record in known if str(record.sequence) == str(target)]
+    is_id = isinstance(target, str) and len(target) >= MIN_ID
+    by_id = [record for record in known if is_id and record.snapshot_id.startswith(str(target))]
+    if by_number or by_id:  # a number is never taken for the beginning of an id
+        return (by_number or by_id)[0]
     names = ", ".join(f"{record.sequence} ({record.snapshot_id})" for record in known) or "none"
     raise InputError(f"There is no snapshot {target} to go back to.", remedy=f"Present: {names}.")
 

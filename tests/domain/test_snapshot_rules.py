@@ -67,7 +67,7 @@ def an_unknown_type(graph: CompiledGraph) -> CompiledGraph:
 
 def a_substitute_turned_accessory(graph: CompiledGraph) -> CompiledGraph:
     """What could be read backwards becomes what cannot, but is still read so."""
-    edge, code = edge_of(graph.sections, TULIPS), RELATION_TYPES.index("accessory")  # type: ignore[arg-type]
+    edge, code = edge_of(graph.sections, TULIPS), RELATION_TYPES.index("accessory")
     return replace(graph, sections=with_value(graph.sections, "edge_type", edge, code))
 
 

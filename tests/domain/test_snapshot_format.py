@@ -1,0 +1,166 @@
+"""What a reader makes of files that are whole, cut, changed, or from another time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pkgraph.errors import SnapshotDamaged, SnapshotMissing
+from pkgraph.recommend import Graph
+from pkgraph.snapshot import Snapshot, open_published, verify
+from pkgraph.snapshot.arrays import HEADER_SIZE
+from pkgraph.snapshot.layout import SPECS, to_arrays
+from pkgraph.snapshot.manifest import MANIFEST_NAME, sealed, unsealed
+from tests.published import graph_of, publish_shop
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A snapshot whose files may be changed."""
+    copy = tmp_path / "copy"
+    shutil.copytree(publish_shop(tmp_path / "graph").path, copy)
+    for path in copy.iterdir():
+        path.chmod(0o644)
+    return copy
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    compiled = graph_of()
+    snapshot = Snapshot.open(publish_shop(tmp_path, compiled).path, verify=True)
+    for name, array in to_arrays(compiled.sections).items():
+        read = to_arrays(snapshot.sections)[name]
+        assert read.tobytes() == array.tobytes(), name
+        assert type(read) is np.ndarray
+        assert not read.flags.writeable
+
+
+def test_files_are_read_only(tmp_path: Path) -> None:
+    assert {path.stat().st_mode & 0o777 for path in publish_shop(tmp_path).path.iterdir()} == {0o444}
+
+
+def test_an_array_is_readable_from_the_description_alone(folder: Path) -> None:
+    """docs/SNAPSHOT.md: magic, versions, dtype, count, checksum, then the values."""
+    raw = (folder / "edge_probability.arr").read_bytes()
+    magic, version, reader, dtype, count = struct.unpack_from("<8sHH4x8sQ", raw)
+    assert (magic, version, reader, dtype.rstrip(b"\x00"), count) == (b"PKGRAPH\x00", 1, 1, b"<f8", 6)
+    assert struct.unpack_from("<I", raw, 60) == (zlib.crc32(raw[:60]),)
+    assert sorted(struct.unpack_from("<6d", raw, 64)) == [0.7, 0.8, 0.85, 0.9, 0.9, 0.95]
+
+
+def test_the_same_graph_has_the_same_bytes_wherever_it_is_published(tmp_path: Path) -> None:
+    first, second = publish_shop(tmp_path / "a"), publish_shop(tmp_path / "b")
+    assert first.path.name == second.path.name
+    for path in first.path.iterdir():
+        assert path.read_bytes() == (second.path / path.name).read_bytes()
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_a_cut_file_is_refused_by_name_before_it_is_mapped(spec: object, folder: Path) -> None:
+    path = folder / spec.file_name  # type: ignore[attr-defined]
+    whole = path.read_bytes()
+    cuts = {0, 1, HEADER_SIZE - 1, HEADER_SIZE, HEADER_SIZE + 1, len(whole) - 1} - {len(whole)}
+    for size in sorted(cuts):
+        path.write_bytes((whole + b"\x00")[:size])
+        with pytest.raises(SnapshotDamaged, match=path.name):
+            Snapshot.open(folder)
+    path.write_bytes(whole + b"\x00")
+    with pytest.raises(SnapshotDamaged, match=path.name):
+        Snapshot.open(folder)
+    path.unlink()
+    with pytest.raises(SnapshotDamaged, match=path.name):
+        Snapshot.open(folder)
+
+
+def flipped(raw: bytes, bit: int) -> bytes:
+    changed = bytearray(raw)
+    changed[bit // 8] ^= 1 << (bit % 8)
+    return bytes(changed)
+
+
+def test_every_flipped_bit_of_the_manifest_is_found_on_opening(folder: Path) -> None:
+    path = folder / MANIFEST_NAME
+    whole = path.read_bytes()
+    for byte in range(0, len(whole), 7):
+        path.write_bytes(flipped(whole, 8 * byte + byte % 8))
+        with pytest.raises(SnapshotDamaged):
+            Snapshot.open(folder)
+
+
+@pytest.mark.parametrize("name", ["row_weight", "sku_ids.bytes", "path_offsets"])
+def test_every_flipped_bit_of_an_array_is_found_by_verify_which_names_the_file(
+    name: str, folder: Path
+) -> None:
+    path = folder / f"{name}.arr"
+    whole = path.read_bytes()
+    for bit in range(0, 8 * len(whole), 13):
+        path.write_bytes(flipped(whole, bit))
+        with pytest.raises(SnapshotDamaged, match=path.name):
+            verify(folder)
+    path.write_bytes(whole)
+    assert verify(folder).counts["edges"] == 6
+
+
+def test_every_flipped_bit_of_a_header_is_found_on_opening(folder: Path) -> None:
+    path = folder / "row_weight.arr"
+    whole = path.read_bytes()
+    for bit in range(8 * HEADER_SIZE):
+        path.write_bytes(flipped(whole, bit))
+        with pytest.raises(SnapshotDamaged, match=path.name):
+            Snapshot.open(folder)
+
+
+def test_two_arrays_that_changed_places_are_found(folder: Path) -> None:
+    first, second = folder / "sku_popularity.arr", folder / "sku_price.arr"
+    swapped = second.read_bytes(), first.read_bytes()
+    first.write_bytes(swapped[0])
+    second.write_bytes(swapped[1])
+    with pytest.raises(SnapshotDamaged, match=r"sku_p\w+\.arr"):
+        verify(folder)
+
+
+def test_a_snapshot_of_a_later_format_says_which_reader_it_needs(folder: Path) -> None:
+    data = unsealed(folder / MANIFEST_NAME)
+    (folder / MANIFEST_NAME).write_bytes(sealed({**data, "min_reader_version": 2}))
+    with pytest.raises(SnapshotDamaged, match="needs a reader of format 2"):
+        Snapshot.open(folder)
+
+
+def test_a_snapshot_that_breaks_a_rule_does_not_verify_although_its_checksums_fit(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = unsealed(folder / MANIFEST_NAME)
+    intake = {**data["intake"], "n_accepted": 99}
+    (folder / MANIFEST_NAME).write_bytes(sealed({**data, "intake": intake}))
+    assert Snapshot.open(folder, verify=True).n_edges == 6
+    with pytest.raises(SnapshotDamaged, match="every_accepted_row_is_accounted_for"):
+        verify(folder)
+
+
+@pytest.mark.parametrize("text", [b"", b"[]", b"null", b"{}", b'{"digest": 1}', b"[" * 5000, b"\xff"])
+def test_a_manifest_that_is_none_is_refused(text: bytes, folder: Path) -> None:
+    (folder / MANIFEST_NAME).write_bytes(text)
+    with pytest.raises(SnapshotDamaged, match=MANIFEST_NAME):
+        Snapshot.open(folder)
+
+
+def test_a_place_without_a_snapshot_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SnapshotMissing, match="pkgraph build"):
+        Snapshot.open(tmp_path / "nowhere")
+    with pytest.raises(SnapshotMissing, match="pkgraph build"):
+        open_published(tmp_path)
+
+
+def test_the_manifest_names_what_the_graph_was_made_from(tmp_path: Path) -> None:
+    manifest = Graph.open(publish_shop(tmp_path).path).manifest
+    assert manifest.inputs["models"] == ["model-a"]
+    assert manifest.certificate is None
+    assert manifest.intake.n_accepted == 6
+    assert json.loads((tmp_path / "snapshots" / f"1-{manifest.snapshot_id}" / MANIFEST_NAME).read_text())[
+        "relation_types"
+    ] == ["complement", "ingredient", "accessory", "occasion", "audience", "substitute"]

@@ -1,0 +1,120 @@
+"""A publisher killed at any moment leaves the old graph or the new one, and the next publisher cleans up.
+
+Graphs are compiled before the fork: the thread pool of Polars does not survive one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pkgraph.errors import PublishConflict, SnapshotMissing
+from pkgraph.snapshot import open_published, snapshots, verify
+from pkgraph.snapshot.commits import sequences
+from pkgraph.snapshot.publish import MOMENTS
+from tests.published import graph_of, publish_shop
+
+KILLED, FAILED = -signal.SIGKILL, 3
+COMMITTED = {"linked", "committed", "cleaned"}
+"""From the link on, readers see the new graph."""
+
+
+def start(work: Callable[[], object]) -> int:
+    """Run in a child that shares nothing but the disk; its process id."""
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(30)  # a child that hangs dies, and the test says so
+        try:
+            work()
+        except BaseException:  # noqa: BLE001 - the child must not return into pytest
+            os._exit(FAILED)
+        os._exit(0)
+    return child
+
+
+def ended(child: int) -> int:
+    """The exit code, or minus the signal that killed it."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def killed_at(moment: str, nth: int = 1) -> Callable[[str], None]:
+    passed: list[str] = []
+
+    def kill(name: str) -> None:
+        passed.append(name)
+        if name == moment and passed.count(moment) == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return kill
+
+
+def served_id(root: Path) -> str | None:
+    try:
+        return open_published(root, verify=True).snapshot_id
+    except SnapshotMissing:
+        return None
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("is_first", [True, False], ids=["first publish", "later publish"])
+def test_a_killed_publisher_leaves_the_old_graph_or_the_new_one(
+    moment: str, is_first: bool, tmp_path: Path
+) -> None:
+    compiled, reference = graph_of(), publish_shop(tmp_path / "reference", version="new")
+    root = tmp_path / "graph"
+    old = None if is_first else publish_shop(root, compiled, version="old").snapshot_id
+    kill = killed_at(moment)
+    assert ended(start(lambda: publish_shop(root, compiled, version="new", moment=kill))) == KILLED
+    assert served_id(root) == (reference.snapshot_id if moment in COMMITTED else old)
+    after = publish_shop(root, compiled, version="new")
+    assert after.is_new == (moment not in COMMITTED)
+    assert served_id(root) == reference.snapshot_id
+    assert verify(after.path).snapshot_id == reference.snapshot_id
+    assert not list(root.rglob(".tmp-*"))
+    assert {path.name for path in (root / "snapshots").iterdir()} == {r.path.name for r in snapshots(root)}
+
+
+@pytest.mark.parametrize("nth", [2, 17, 40])
+def test_a_publisher_killed_between_two_files_leaves_the_old_graph(nth: int, tmp_path: Path) -> None:
+    compiled = graph_of()
+    old = publish_shop(tmp_path, compiled, version="old")
+    for _ in range(3):
+        kill = killed_at("file_written", nth)
+        assert ended(start(partial(publish_shop, tmp_path, compiled, version="new", moment=kill))) == KILLED
+    assert served_id(tmp_path) == old.snapshot_id
+    assert len(list((tmp_path / "snapshots").iterdir())) == 2  # the old one and one left-over, not three
+
+
+def test_what_was_acknowledged_is_served(tmp_path: Path) -> None:
+    compiled = graph_of()
+    assert ended(start(lambda: publish_shop(tmp_path, compiled))) == 0
+    assert served_id(tmp_path) is not None
+
+
+def test_racing_publishers_share_one_history_without_gap_or_loss(tmp_path: Path) -> None:
+    """Three publishers try until each has committed four snapshots of its own."""
+    compiled, n_publishers, n_each = graph_of(), 3, 4
+
+    def work(name: int) -> None:
+        done = 0
+        while done < n_each:
+            try:
+                publish_shop(tmp_path, compiled, version=f"{name}-{done}")
+                done += 1
+            except PublishConflict:
+                time.sleep(0.01)
+
+    children = [start(partial(work, name)) for name in range(n_publishers)]
+    assert [ended(child) for child in children] == [0] * n_publishers
+    records = snapshots(tmp_path)
+    assert sequences(tmp_path) == list(range(n_publishers * n_each, 0, -1))
+    assert len({record.snapshot_id for record in records}) == n_publishers * n_each
+    assert [record.parent for record in records] == [*range(n_publishers * n_each - 1, 0, -1), None]
+    assert len(list((tmp_path / "snapshots").iterdir())) == 3
