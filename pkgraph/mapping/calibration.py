@@ -26,6 +26,7 @@ class Calibration:
         coefficients: float64 of shape (n_features,).
         intercept: Log-odds where every feature is at its mean.
         threshold: Probability from which a kind is taken, 0-1.
+        lead: How far below the best kind of a phrase another one may score and still be taken, 0-1.
         note: What it was trained on, and when not to trust it.
     """
 
@@ -34,6 +35,7 @@ class Calibration:
     coefficients: np.ndarray
     intercept: float
     threshold: float
+    lead: float
     note: str
 
     def probability(self, features: np.ndarray) -> np.ndarray:
@@ -70,5 +72,6 @@ def parse_calibration(text: str) -> Calibration:
         coefficients=np.array(document["coefficients"]),
         intercept=float(document["intercept"]),
         threshold=float(document["threshold"]),
+        lead=float(document["lead"]),
         note=str(document["note"]),
     )

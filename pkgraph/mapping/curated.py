@@ -32,6 +32,7 @@ class Curated:
         rivals: Groups of words of which a product has at most one: dog, cat, bird.
         soft: Words that say little about which product is meant: fresh, large, assorted.
         fillers: Words of shelf labels that say nothing: premium, regular, misc.
+        changing: Words of shelf labels that make another product: chocolate, substitute, accessory.
         compounds: Pairs of words that mean one thing: ice cream.
     """
 
@@ -41,6 +42,7 @@ class Curated:
     rivals: tuple[Words, ...]
     soft: frozenset[str]
     fillers: frozenset[str]
+    changing: frozenset[str]
     compounds: frozenset[Words]
 
 
@@ -95,5 +97,6 @@ def curated(own_synonyms: tuple[str, ...] = ()) -> Curated:
         rivals=tuple(words(line) for line in _data("rivals.txt")),
         soft=frozenset(word for line in _data("soft_words.txt") for word in words(line)),
         fillers=frozenset(word for line in _data("filler_words.txt") for word in words(line)),
+        changing=frozenset(word for line in _data("changing_words.txt") for word in words(line)),
         compounds=frozenset(words(line) for line in _data("compounds.txt")),
     )

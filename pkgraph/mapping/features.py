@@ -30,6 +30,7 @@ SIGNS: dict[str, int] = {
     "foreign_and_unexplained": -1,
     "foreign_and_head_in_category": -1,
     "rewritten_and_uncovered": -1,
+    "changed": -1,
     "rivals": -1,
     "agreements": 1,
     "character_cosine": 1,
@@ -85,6 +86,14 @@ def _face_features(
 def _largest(heads: sparse.csr_matrix, nouns: sparse.csr_matrix) -> np.ndarray:
     """Row by row the largest weight among the nouns that are heads."""
     return np.asarray((heads > 0).multiply(nouns).max(axis=1).todense(), dtype=np.float64).ravel()
+
+
+def _changed(readings: Readings, index: KindIndex, at: np.ndarray, kind: np.ndarray) -> np.ndarray:
+    """1 where the label has a word that makes another product and that nobody said."""
+    changing = curated(index.own_synonyms).changing
+    columns = [index.vocabulary[word] for word in sorted(changing) if word in index.vocabulary]
+    held, said = index.labels[:, columns][kind], readings.said[:, columns][at]
+    return (np.asarray((held - held.multiply(said)).sum(axis=1)).ravel() > 0).astype(np.float64)
 
 
 def _rivalry(
@@ -158,6 +167,7 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
         "foreign_and_unexplained": label.foreign_noun * (1 - label.explained),
         "foreign_and_head_in_category": label.foreign_noun * (head_any - head_label),
         "rewritten_and_uncovered": flags["is_rewritten"] * (1 - covered),
+        "changed": _changed(readings, index, at, kind),
         "rivals": rivals,
         "agreements": agreements,
         "character_cosine": _dot(readings.characters[at], index.characters[kind]),

@@ -143,7 +143,7 @@ def _fingerprint(frame: pl.DataFrame, own_synonyms: tuple[str, ...], known: Cura
     digest = hashlib.sha256()
     parts = [VERSION, calibration_text(), *own_synonyms, repr(sorted(known.synonyms.items()))]
     parts += [repr(sorted(known.abbreviations.items())), repr(known.rivals)]
-    parts += [repr(sorted(group)) for group in (known.soft, known.fillers, known.compounds)]
+    parts += [repr(sorted(group)) for group in (known.soft, known.fillers, known.changing, known.compounds)]
     parts += [repr(sorted(known.glued.items())), json.dumps(frame.to_dict(as_series=False))]
     for part in parts:
         digest.update(part.encode() + b"\x1f")

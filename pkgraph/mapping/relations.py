@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pkgraph.mapping.calibration import Calibration, shipped_calibration
-from pkgraph.mapping.matching import match_phrases
+from pkgraph.mapping.matching import fitting, match_phrases
 from pkgraph.tables import MAPPED_RELATIONS, UNMAPPED_PRODUCTS
 
 if TYPE_CHECKING:
@@ -41,11 +41,12 @@ def map_relations(
         max_targets: Kinds per phrase, at least 1.
     """
     rule = calibration or shipped_calibration()
-    candidates = match_phrases(relations["product"].unique().to_list(), index, calibration=rule)
+    matched = match_phrases(relations["product"].unique().to_list(), index, calibration=rule)
+    candidates = fitting(matched, rule)
     joined = relations.join(candidates, left_on="product", right_on="phrase", how="inner")
     # A relation from a purpose has no source, and nothing equals null.
     is_source = pl.col("kind_id").eq_missing(pl.col("source_kind_id"))
-    marked = joined.with_columns(is_source=is_source, fits=pl.col("match_score") >= rule.threshold)
+    marked = joined.with_columns(is_source=is_source)
     mapped = _targets(marked, max_targets)
     refused = relations.join(mapped.select("relation_id").unique(), on="relation_id", how="anti")
     return Mapping(mapped=MAPPED_RELATIONS.conform(mapped), unmapped=_refusals(refused, marked))
