@@ -34,7 +34,7 @@ def _purpose(s: Sections, row: int, *, is_asked: bool) -> Purpose:
 
 def resolve_purpose(s: Sections, purpose: str) -> list[int]:
     """Row of the rationale with that spelling or id; without one, of those that hold most of its words."""
-    purpose = purpose[:MAX_TEXT]
+    purpose = purpose[:MAX_TEXT].encode(errors="replace").decode()  # lone surrogates have no key
     exact = max(s.rationale_ids.find(rationale_id(purpose)), s.rationale_ids.find(purpose))
     if exact >= 0:
         return [exact]

@@ -96,6 +96,16 @@ def _items(answer: Recommendations) -> list[dict[str, Any]]:
     return [asdict(item) for item in answer.items]
 
 
+async def _body(request: Request) -> bytes:
+    """The whole body, or an error before more than MAX_BODY bytes are held."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise Problem(413, "content-too-large", f"A body has {MAX_BODY} bytes at most.")
+    return bytes(body)
+
+
 async def item_recommendations(request: Request) -> Response:
     """GET /v1/items/{sku}/recommendations."""
     graph, sku = _graph(request), request.path_params["sku"]
@@ -108,7 +118,7 @@ async def item_recommendations(request: Request) -> Response:
 async def recommendations(request: Request) -> Response:
     """POST /v1/recommendations."""
     graph = _graph(request)
-    question = posted_question(await request.body(), request.headers.get("content-type", ""))
+    question = posted_question(await _body(request), request.headers.get("content-type", ""))
     answer = _asked(graph, question)
     body = {
         "items": _items(answer),
@@ -215,9 +225,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
 
 def create_app(root: Path) -> Starlette:
     """The ASGI application over the snapshots published at `root`; it starts without one and waits for it."""
-    app = Starlette(
-        routes=list(ROUTES), exception_handlers=dict(HANDLERS), lifespan=_lifespan, max_body_size=MAX_BODY
-    )
+    app = Starlette(routes=list(ROUTES), exception_handlers=dict(HANDLERS), lifespan=_lifespan)
     app.state.served = Served(root)
     return app
 

@@ -83,9 +83,20 @@ def item_question(sku: str, query: QueryParams) -> Question:
     )
 
 
+def _is_text(value: object) -> bool:
+    """Whether it is a text that can be sent back: JSON may carry half a character."""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _texts(value: object, name: str, most: int) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        raise _bad(f"{name} must be a list of texts.")
+    if not isinstance(value, list) or not all(_is_text(text) for text in value):
+        raise _bad(f"{name} must be a list of texts of at most {MAX_TEXT} characters.")
     if len(value) > most:
         raise _bad(f"{name} has {len(value)} entries, {most} are allowed.")
     return tuple(value)
@@ -104,9 +115,9 @@ def _share(value: object, name: str) -> float:
 
 
 def _text(value: object, name: str) -> str:
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
+    if not value or not _is_text(value):
         raise _bad(f"{name} must be a text of 1 to {MAX_TEXT} characters.")
-    return value
+    return str(value)
 
 
 _FIELDS: Mapping[str, Callable[[object, str], Any]] = {

@@ -162,13 +162,13 @@ def test_where_nothing_can_be_read_the_error_names_what_was_tried_first(tmp_path
 @pytest.mark.parametrize("by", ["sequence", "text", "id", "beginning of the id"])
 def test_going_back_is_a_new_commit_that_names_the_old_snapshot(by: str, tmp_path: Path) -> None:
     first, second = publish_shop(tmp_path), publish_shop(tmp_path, version="2")
-    target = {
+    targets: dict[str, int | str] = {
         "sequence": 1,
         "text": "1",
         "id": first.snapshot_id,
         "beginning of the id": first.snapshot_id[:8],
-    }[by]
-    record = rollback(tmp_path, target, created_at=CREATED_AT)
+    }
+    record = rollback(tmp_path, targets[by], created_at=CREATED_AT)
     assert (record.sequence, record.action, record.parent) == (3, "rollback", 2)
     served = open_published(tmp_path)
     assert served.snapshot_id == first.snapshot_id
@@ -269,4 +269,4 @@ def test_where_the_lock_does_not_hold_the_exclusive_commit_still_does(tmp_path: 
 def test_a_graph_with_an_unstable_number_is_refused_on_the_written_bytes(tmp_path: Path) -> None:
     told = [*STATEMENTS[:-1], (*STATEMENTS[-1][:4], float("nan"), "NaN.")]
     with pytest.raises(GateRefused, match="every_score_is_finite_and_a_share"):
-        publish_shop(tmp_path, graph_of(told))  # type: ignore[arg-type]
+        publish_shop(tmp_path, graph_of(told))

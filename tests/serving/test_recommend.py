@@ -1,0 +1,226 @@
+"""What a shopper gets, worked out by hand on the small shop."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pkgraph.errors import InputError
+from pkgraph.model import kind_id
+from pkgraph.recommend import Graph, Recommendations
+from pkgraph.recommend.ranking import Filter, arrivals_by_paths, arrivals_by_rows, ranked
+from tests.published import graph_of, publish_shop
+from tests.shop import STATEMENTS, Told
+
+
+@pytest.fixture(scope="module")
+def graph(tmp_path_factory: pytest.TempPathFactory) -> Graph:
+    return Graph.open(publish_shop(tmp_path_factory.mktemp("graph")).path)
+
+
+def skus(answer: Recommendations) -> list[str]:
+    return [item.sku for item in answer.items]
+
+
+def test_one_product_leads_to_what_belongs_with_it_best_first(graph: Graph) -> None:
+    answer = graph.recommend(["f1"])
+    assert skus(answer) == ["c2", "v1", "t1", "k1"]
+    assert [item.score for item in answer.items] == pytest.approx([0.9, 0.8, 0.7, 0.4275], abs=2e-4)
+    assert answer.snapshot_id == graph.snapshot_id
+
+
+def test_every_recommendation_says_why(graph: Graph) -> None:
+    path = graph.recommend(["f1"]).items[0].path
+    assert (path.seed_sku, path.seed_kind) == ("f1", "carnations")
+    assert (path.rationale, path.relation_type) == ("mother's day gift", "complement")
+    assert path.explanation == "A card goes with the flowers."
+    assert (path.probability, path.is_reversed, path.via_relation_id) == (0.9, False, None)
+    [statement] = graph.statements(path.edge)
+    assert (statement.relation_id, statement.prompt_id, statement.model) == (
+        "model-a-answer-0-0",
+        "prompt-carnations",
+        "model-a",
+    )
+
+
+def test_what_shares_a_purpose_says_by_which_two_statements(graph: Graph) -> None:
+    path = graph.recommend(["f1"]).items[3].path
+    assert path.explanation == "Chocolates are given to mothers."
+    assert path.probability == pytest.approx(0.95 * 0.9)
+    assert (path.relation_id, path.via_relation_id) == ("model-a-answer-4-0", "model-a-answer-3-0")
+
+
+def test_a_relation_read_backwards_is_marked_so(graph: Graph) -> None:
+    [item] = graph.recommend(["c1"]).items
+    assert (item.sku, item.path.is_reversed) == ("f2", True)
+    assert item.score == pytest.approx(0.45, abs=1e-4)
+
+
+def test_an_accessory_is_not_recommended_backwards(graph: Graph) -> None:
+    assert skus(graph.recommend(["v1"])) == []
+
+
+def test_a_basket_adds_up_what_its_products_say_and_leaves_out_their_kinds(graph: Graph) -> None:
+    answer = graph.recommend(["c1", "t1", "k1"])
+    [item] = answer.items
+    shares = [0.5 * 0.9, 0.5 * 0.7, 0.5 * 0.95 * 0.9]
+    assert item.sku == "f2"
+    assert item.score == pytest.approx(1 - math.prod(1 - share for share in shares), abs=1e-3)
+    assert [path.seed_sku for path in item.paths] == ["c1", "k1", "t1"]
+    assert skus(graph.recommend(["f1", "c1"], include_seed_kinds=True)) == ["c2", "v1", "t1", "f2", "k1"]
+
+
+def test_two_products_of_one_kind_count_once(graph: Graph) -> None:
+    one, two = graph.recommend(["f1"]), graph.recommend(["f1", "f2", "f1"])
+    assert [(item.sku, item.score) for item in one.items] == [(item.sku, item.score) for item in two.items]
+
+
+def test_a_purpose_leads_to_its_products(graph: Graph) -> None:
+    answer = graph.recommend(purpose="Mother’s Day  gift!")
+    assert answer.rationales == ("mother's day gift",)
+    assert skus(answer) == ["f2", "c2", "k1"]
+    assert answer.items[0].path.seed_sku is None
+    assert answer.items[0].path.explanation == "Carnations are the flower of the day."
+
+
+def test_a_purpose_in_other_words_finds_the_nearest_rationales(graph: Graph) -> None:
+    assert graph.recommend(purpose="mothers day").rationales == ("mother's day gift",)
+    found = graph.recommend(purpose="gifts").rationales
+    assert sorted(found) == ["flowers as a gift", "mother's day gift"]
+    nothing = graph.recommend(purpose="tax return")
+    assert (nothing.items, nothing.rationales) == ((), ())
+
+
+def test_a_purpose_and_a_product_count_together(graph: Graph) -> None:
+    together = graph.recommend(["f1"], purpose="mother's day gift")
+    alone = {item.sku: item.score for item in graph.recommend(["f1"]).items}
+    assert skus(together) == ["c2", "k1", "v1", "t1"]
+    assert {item.sku for item in together.items if item.score > alone[item.sku]} == {"c2", "k1"}
+
+
+def test_seeds_exclusions_and_what_is_out_of_stock_never_appear(graph: Graph) -> None:
+    assert skus(graph.recommend(["f1"], exclude=["c2", "v1"])) == ["c1", "t1", "k1"]
+    assert skus(graph.recommend(["f1"], available={"c1", "k2"})) == ["c1", "k2"]
+    assert skus(graph.recommend(["f1"], available=lambda sku: sku.startswith("v"))) == ["v1"]
+    assert skus(graph.recommend(purpose="mother's day gift", exclude=["f1", "f2", "c1", "c2"])) == ["k1"]
+
+
+def test_unknown_products_are_named_and_cost_nothing_else(graph: Graph) -> None:
+    answer = graph.recommend(["nope", "f1", "0", ""])
+    assert answer.unknown_skus == ("nope", "0", "")
+    assert skus(answer) == skus(graph.recommend(["f1"]))
+    assert graph.recommend(["nope"]).items == ()
+
+
+def test_only_wanted_relation_types_count(graph: Graph) -> None:
+    assert skus(graph.recommend(["f1"], relation_types=["accessory", "substitute"])) == ["v1", "t1"]
+    assert skus(graph.recommend(["f1"], relation_types=["occasion"])) == ["k1"]
+    assert skus(graph.recommend(["f1"], relation_types=["audience"])) == []
+
+
+def test_only_paths_as_sure_as_wanted_count(graph: Graph) -> None:
+    assert skus(graph.recommend(["f1"], min_probability=0.8)) == ["c2", "v1", "k1"]
+    assert skus(graph.recommend(["f1"], min_probability=0.86)) == ["c2"]
+
+
+def test_more_products_of_a_kind_come_with_one_score_ties_by_sku(graph: Graph) -> None:
+    assert skus(graph.recommend(["f1"], max_per_kind=2)) == ["c1", "c2", "v1", "t1", "k1", "k2"]
+    assert skus(graph.recommend(["f1"], max_per_kind=2, k=3)) == ["c1", "c2", "v1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"k": 0}, "k is 0"),
+        ({"k": 1001}, "k is 1001"),
+        ({"min_probability": float("nan")}, "min_probability"),
+        ({"max_per_kind": 0}, "max_per_kind"),
+        ({"relation_types": ["astrology"]}, "astrology"),
+        ({"skus": "f1"}, "not one text"),
+        ({"skus": ["f1"] * 101}, "101 seeds"),
+    ],
+)
+def test_an_argument_out_of_range_is_named(arguments: dict[str, object], named: str, graph: Graph) -> None:
+    with pytest.raises(InputError, match=named):
+        graph.recommend(**{"skus": ["f1"], **arguments})  # type: ignore[arg-type]
+
+
+KINDS = ["carnations", "vases", "greeting cards", "chocolates", "candles", "tulips", "batteries"]
+TYPES = ["complement", "ingredient", "accessory", "occasion", "audience", "substitute"]
+TELLING = st.tuples(
+    st.sampled_from([None, *KINDS]),
+    st.sampled_from(TYPES),
+    st.sampled_from(["movie night", "spring", "a gift"]),
+    st.sampled_from(KINDS),
+    st.floats(0, 1),
+    st.just("Because."),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(told=st.lists(TELLING, min_size=1, max_size=25), nodes=st.sets(st.integers(0, 6), max_size=4))
+def test_merged_rows_and_all_paths_give_one_answer(told: list[Told], nodes: set[int]) -> None:
+    """While no row is cut, the fast tier is the exact one to the bit."""
+    s = graph_of(told).sections
+    sources = sorted(nodes)
+    fast, exact = arrivals_by_rows(s, sources), arrivals_by_paths(s, sources, Filter())
+    assert [array.tolist() for array in ranked(fast)] == [array.tolist() for array in ranked(exact)]
+    best = zip(fast.source.tolist(), fast.target.tolist(), fast.path.tolist(), strict=True)
+    also = zip(exact.source.tolist(), exact.target.tolist(), exact.path.tolist(), strict=True)
+    assert sorted(best) == sorted(also)
+
+
+def test_a_known_product_is_described_and_an_unknown_one_is_none(graph: Graph) -> None:
+    product = graph.product("f2")
+    assert product is not None
+    assert (product.title, product.kind, product.category, product.price) == (
+        "white carnations",
+        "carnations",
+        "flowers",
+        2.5,
+    )
+    cheap = graph.product("v1")
+    assert cheap is not None
+    assert cheap.price is None
+    assert graph.product("zzz") is None
+
+
+def test_purposes_are_listed_the_most_widely_served_first(graph: Graph) -> None:
+    purposes = graph.purposes()
+    assert [(p.rationale, p.n_kinds, p.is_asked) for p in purposes] == [
+        ("mother's day gift", 3, True),
+        ("flowers as a gift", 1, False),
+        ("keeping flowers fresh", 1, False),
+        ("romantic evening", 1, True),
+    ]
+    assert graph.rationale(purposes[0].rationale_id) == "mother's day gift"
+    assert graph.rationale("nope") is None
+
+
+def test_search_finds_products_kinds_and_purposes_by_beginnings_of_words(graph: Graph) -> None:
+    def found(text: str, what: str | None = None) -> list[str]:
+        return [hit.id for hit in graph.search(text, what=what)]
+
+    assert found("carnations white")[0] == "f2"
+    assert found("carnation", "product") == ["f2", "f1"]
+    assert found("MOTHER'S d")[0] in {"c1", graph.purposes()[0].rationale_id}
+    assert found("chocolate", "kind") == [kind_id("candy", "chocolates")]
+    assert found("mothers day", "purpose") == [graph.purposes()[0].rationale_id]
+    assert found("xylophone") == []
+    assert found("") == []
+    assert [hit.what for hit in graph.search("candles", 2)] == ["kind", "product"]
+
+
+@given(text=st.text(st.characters(), max_size=60))  # lone surrogates too
+def test_search_takes_any_text(text: str, graph: Graph) -> None:
+    assert len(graph.search(text, 3)) <= 3
+    assert graph.recommend([text], purpose=text).snapshot_id == graph.snapshot_id
+
+
+def test_the_published_graph_opens_in_one_call(tmp_path: Path) -> None:
+    published = publish_shop(tmp_path, graph_of(STATEMENTS[:2]))
+    assert Graph.published(tmp_path).snapshot_id == published.snapshot_id
