@@ -288,17 +288,26 @@ def _signal(
     return Column(pl.Float64, text, nullable=missing is not None, low=low, high=high)
 
 
+_NO_TARGET = "the phrase was resolved to nothing"
 _NO_KIND = "it was asked about a purpose"
 RELATION_EVIDENCE = Table(
     "relation_evidence",
-    "The signals about each mapped relation; what is not known is null, never 0.",
+    "The signals about each relation and kind it was resolved to; what is not known is null, never 0.",
     {
         "relation_id": Column(pl.String, "Key of the statement"),
-        "target_kind_id": Column(pl.String, "Kind that the phrase was resolved to"),
+        "target_kind_id": Column(
+            pl.String,
+            "Kind that the phrase was resolved to; null: none, but a label of it teaches",
+            nullable=True,
+        ),
         # mapping
-        "match_score": _signal("Calibrated probability that the kind fits the phrase", 0, 1),
-        "match_margin": _signal("match_score minus that of the best kind left out", -1, 1),
-        "n_targets": _signal("Kinds the phrase was resolved to", 1),
+        "match_score": _signal(
+            "Calibrated probability that the kind fits the phrase", 0, 1, missing=_NO_TARGET
+        ),
+        "match_margin": _signal(
+            "match_score minus that of the best kind left out", -1, 1, missing=_NO_TARGET
+        ),
+        "n_targets": _signal("Kinds the phrase was resolved to", 1, missing=_NO_TARGET),
         # statement
         "stated_confidence": _signal("How sure the model says it is", 0, 1),
         "confidence_standing": _signal(
@@ -316,7 +325,7 @@ RELATION_EVIDENCE = Table(
         "rationale_specificity": _signal("Mean rarity of its words among all rationales", 0, 1),
         # answer
         "position": _signal("Place in the answer, from 0", 0),
-        "answer_size": _signal("Mapped statements of the answer", 1),
+        "answer_size": _signal("Statements of the answer", 1),
         "answer_confidence": _signal("Mean stated confidence of the answer", 0, 1),
         "is_repaired": _signal("1 where the answer was not strict JSON", 0, 1),
         "repeats_product": _signal(
@@ -345,9 +354,11 @@ RELATION_EVIDENCE = Table(
             "1 where the target's own answer names the source", 0, 1, missing="the target was not asked about"
         ),
         # rationale
-        "rationale_target_support": _signal("Other sources that name this target for this rationale", 0),
+        "rationale_target_support": _signal(
+            "Other sources that name this target for this rationale", 0, missing=_NO_TARGET
+        ),
         "rationale_degree": _signal("Other sources that give this rationale", 0),
-        "target_degree": _signal("Other sources that name this target", 0),
+        "target_degree": _signal("Other sources that name this target", 0, missing=_NO_TARGET),
         # text
         "product_in_explanation": _signal("Share of the product's words that the explanation uses", 0, 1),
         "source_in_explanation": _signal("Share of the source's words that the explanation uses", 0, 1),

@@ -14,7 +14,9 @@ def _named(mapped: pl.DataFrame) -> pl.DataFrame:
 def _others(mapped: pl.DataFrame, who: list[str], within: list[str]) -> pl.DataFrame:
     """How many speakers answered for a source, and how many of them named a target."""
     asked = mapped.select(*within, *who).unique().group_by(within).agg(n_asked=pl.len())
-    named = mapped.select(*within, "target_kind_id", *who).unique()
+    named = (
+        mapped.filter(pl.col("target_kind_id").is_not_null()).select(*within, "target_kind_id", *who).unique()
+    )
     said = named.group_by(*within, "target_kind_id").agg(n_said=pl.len())
     return said.join(asked, on=within)
 
@@ -58,10 +60,10 @@ def reverse_signal(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.DataFrame:
 
 
 def _degree(rows: pl.DataFrame, mapped: pl.DataFrame, by: list[str]) -> pl.Series:
-    """Other sources that share these columns."""
+    """Other sources that share these columns; null where one of the columns is."""
     counted = mapped.select("source", *by).unique().group_by(by).agg(n=pl.len())
     found = rows.join(counted, on=by, how="left", maintain_order="left")
-    return found.select((pl.col("n").cast(pl.Float64) - 1).fill_null(0.0)).to_series()
+    return found.select(pl.col("n").cast(pl.Float64) - 1).to_series()
 
 
 def support_signals(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.DataFrame:
