@@ -1,0 +1,17 @@
+"""docs/SNAPSHOT.md names every array of a snapshot, and no other."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from pkgraph.snapshot.layout import Sections
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "SNAPSHOT.md"
+
+
+def test_the_description_names_every_array_and_no_other() -> None:
+    table = DOCUMENT.read_text(encoding="utf-8").split("| array |")[1].split("\n\n")[0]
+    named = {name for line in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert named == {section.name for section in fields(Sections)}
