@@ -2,8 +2,10 @@
 
     python -m benchmarks.mapping            print the tables
     python -m benchmarks.mapping --write    and write pkgraph/mapping/calibration.json, trained on all labels
+    python -m benchmarks.mapping --without-synonyms    as if nobody had written the synonym table
 
-Labels are demo/mapping_labels.tsv and demo/mapping_labels_sampled.tsv; demo/README.md says what they are worth.
+Labels are demo/mapping_labels.tsv and demo/mapping_labels_sampled.tsv; demo/README.md says
+how they came about.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from benchmarks.mapping_judged import print_judged
 from pkgraph.catalog import kinds_of, read_catalog
 from pkgraph.mapping import KindIndex, match_phrases
 from pkgraph.mapping import calibration as shipped
+from pkgraph.mapping import curated as known
 from pkgraph.mapping.matching import fitting
 from pkgraph.mapping.relations import MAX_TARGETS
 from pkgraph.mapping.training import calibration_json, labelled_pairs, threshold_for, train
@@ -32,13 +35,18 @@ DEMO = Path(__file__).resolve().parent.parent / "demo"
 CALIBRATION = Path(shipped.__file__).with_name("calibration.json")
 SEED = "mapping-2026-11"
 FOLDS = 10
-FLOOR = 0.7  # most proposals have no label, so the tuned threshold alone is too bold; coverage has room
-FINAL = "M4"  # judged after everything was tuned; never trained on
+FINAL = "M4"  # judged after everything else was tuned; never trained on
+# Most proposals have no label, so the tuned threshold alone is too bold. Raised from 0.5 after the final
+# sample was read once: pairs right from 0.968 to 0.981, not sold and refused from 0.814 to 0.953, sold and
+# mapped from 0.972 to 0.963. What is said of the final sample at 0.7 is that much too friendly.
+FLOOR = 0.7
 NOTE = (
-    "Ridge logistic regression with bounded signs over word, noun and character features; trained on labelled "
-    "pairs of the Complete Journey shop (American supermarket, English shelf labels), annotated by language "
-    "models. Not to be trusted for other languages, for shops that are no supermarket, or where titles are not "
-    "abbreviated labels, before some of its own pairs were looked at."
+    "Ridge logistic regression with bounded signs over word, noun and character features. Trained on "
+    "labelled pairs of the Complete Journey shop (American supermarket, English shelf labels) that language "
+    "models annotated; threshold 0.7 was raised by hand from 0.5. The synonym table was written with the "
+    "same shop and phrases in sight: without it half as many phrases are mapped. Not to be trusted for "
+    "other languages, for shops that are no supermarket, or where titles are not shelf labels, before some "
+    "of its pairs were judged."
 )
 
 
@@ -76,7 +84,7 @@ def demo_index() -> KindIndex:
 
 
 def out_of_fold(labels: pl.DataFrame, index: KindIndex) -> pl.DataFrame:
-    """Candidates of every labelled phrase from a model trained on the other phrases, with `fit` where labelled.
+    """Candidates of every labelled phrase, from a model trained on the other phrases, with `fit` if labelled.
 
     Labelled pairs that were no candidate come along with the score 0.
     """
@@ -123,19 +131,17 @@ def print_held_out(scored: pl.DataFrame) -> None:
             group = judged.filter(pl.col("annotator").is_in(source))
             worst = group.group_by("phrase").agg(pl.col("fit").min())
             right = group.filter(pl.col("fit") > 0).height
-            print(f"  {name}: pairs right      {interval(right, group.height)}")
-            print(
-                f"  {name}: phrases all right {interval(worst.filter(pl.col('fit') > 0).height, worst.height)}"
-            )
+            clean = worst.filter(pl.col("fit") > 0).height
+            print(f"  {name}: pairs right       {interval(right, group.height)}")
+            print(f"  {name}: phrases all right {interval(clean, worst.height)}")
         unknown = taken.filter(pl.col("fit").is_null()).height
         print(f"  pairs proposed that nobody labelled: {unknown} of {taken.height}")
         owed = held.filter((pl.col("annotator") == "nearest") & (pl.col("fit") > 0))["phrase"].unique()
         reached = judged.filter(pl.col("fit") > 0)["phrase"].unique()
-        mapped = owed.is_in(taken["phrase"].unique().implode()).sum()
-        print(
-            f"  phrases with a labelled right kind: reach it {interval(owed.is_in(reached.implode()).sum(), len(owed))}"
-        )
-        print(f"  phrases with a labelled right kind: are mapped {interval(int(mapped), len(owed))}")
+        found = int(owed.is_in(reached.implode()).sum())
+        mapped = int(owed.is_in(taken["phrase"].unique().implode()).sum())
+        print(f"  phrases with a labelled right kind: reach it   {interval(found, len(owed))}")
+        print(f"  phrases with a labelled right kind: are mapped {interval(mapped, len(owed))}")
 
 
 def print_baselines(labels: pl.DataFrame, scored: pl.DataFrame, index: KindIndex) -> None:
@@ -161,10 +167,22 @@ def print_baselines(labels: pl.DataFrame, scored: pl.DataFrame, index: KindIndex
         print(f"P@1 among the labelled four, {name:12} {interval(hits, first.height)}")
 
 
+def leave_out_synonyms() -> None:
+    """The table was written with these very phrases in sight; strangers rely on what is left."""
+    read = known.data_lines
+    known.data_lines = lambda name: [] if name == "synonyms.tsv" else read(name)
+    known.curated.cache_clear()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="train on all labels and write the calibration")
+    parser.add_argument("--without-synonyms", action="store_true", help="leave the synonym table out")
     arguments = parser.parse_args()
+    if arguments.without_synonyms:
+        if arguments.write:
+            parser.error("a calibration without the synonyms would not fit what ships")
+        leave_out_synonyms()
     index = demo_index()
     files = ("mapping_labels.tsv", "mapping_labels_sampled.tsv")
     labels = pl.concat([read_labels(DEMO / name) for name in files])

@@ -51,7 +51,8 @@ def _lines(text: str) -> list[str]:
     return [line for line in stripped if line.strip()]
 
 
-def _data(name: str) -> list[str]:
+def data_lines(name: str) -> list[str]:
+    """The facts of one of the data files, a line each."""
     return _lines((files("pkgraph.mapping") / "data" / name).read_text(encoding="utf-8"))
 
 
@@ -87,16 +88,16 @@ def read_synonyms(path: Path) -> tuple[str, ...]:
 @cache
 def curated(own_synonyms: tuple[str, ...] = ()) -> Curated:
     """The curated knowledge, with a shop's own synonym lines before the package's."""
-    abbreviations = _pairs(_data("abbreviations.tsv"), name="abbreviations.tsv", is_phrase=False)
-    glued = (line.partition("\t") for line in _data("abbreviations.tsv") if "/" in line)
-    synonyms = _pairs((*own_synonyms, *_data("synonyms.tsv")), name="synonyms")
+    abbreviations = _pairs(data_lines("abbreviations.tsv"), name="abbreviations.tsv", is_phrase=False)
+    glued = (line.partition("\t") for line in data_lines("abbreviations.tsv") if "/" in line)
+    synonyms = _pairs((*own_synonyms, *data_lines("synonyms.tsv")), name="synonyms")
     return Curated(
         abbreviations={short: meanings[0] if meanings else () for short, meanings in abbreviations.items()},
         glued={left: right for left, _, right in glued},
         synonyms=synonyms,
-        rivals=tuple(words(line) for line in _data("rivals.txt")),
-        soft=frozenset(word for line in _data("soft_words.txt") for word in words(line)),
-        fillers=frozenset(word for line in _data("filler_words.txt") for word in words(line)),
-        changing=frozenset(word for line in _data("changing_words.txt") for word in words(line)),
-        compounds=frozenset(words(line) for line in _data("compounds.txt")),
+        rivals=tuple(words(line) for line in data_lines("rivals.txt")),
+        soft=frozenset(word for line in data_lines("soft_words.txt") for word in words(line)),
+        fillers=frozenset(word for line in data_lines("filler_words.txt") for word in words(line)),
+        changing=frozenset(word for line in data_lines("changing_words.txt") for word in words(line)),
+        compounds=frozenset(words(line) for line in data_lines("compounds.txt")),
     )

@@ -36,8 +36,6 @@ SIGNS: dict[str, int] = {
     "character_cosine": 1,
     "token_set": 1,
     "token_sort": 1,
-    "log_skus": 0,
-    "in_context": 0,
     "is_rewritten": 0,
     "is_overruled": -1,
     "is_part": -1,
@@ -143,7 +141,7 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
         kind: int64 of shape (n_pairs,). Row of the kind.
 
     Returns:
-        float64 of shape (n_pairs, len(NAMES)), all but log_skus, rivals and agreements within 0-1.
+        float64 of shape (n_pairs, len(NAMES)), all but rivals and agreements within 0-1.
     """
     said, heads = readings.tokens[at], readings.heads[at]
     labels, everything = index.labels[kind], index.everything[kind]
@@ -173,8 +171,6 @@ def pair_features(readings: Readings, index: KindIndex, at: np.ndarray, kind: np
         "character_cosine": _dot(readings.characters[at], index.characters[kind]),
         "token_set": token_set,
         "token_sort": token_sort,
-        "log_skus": index.log_skus[kind],
-        "in_context": index.in_context[kind],
         **{name: flag for name, flag in flags.items() if name in SIGNS},
         "overruled_and_unexplained": flags["is_overruled"] * (1 - label.explained_with_noun),
         "covered_and_explained": covered * label.explained,

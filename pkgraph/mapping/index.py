@@ -59,7 +59,6 @@ class KindIndex:
         texts: The expanded label of every kind.
         log_skus: float64 of shape (n_kinds,). Natural logarithm of 1 + SKUs.
         home_share: float64 of shape (n_kinds,). Share of this label's SKUs that stand in this category.
-        in_context: float64 of shape (n_kinds,). Share of the category's SKUs that have this label.
     """
 
     kinds: pl.DataFrame
@@ -77,7 +76,6 @@ class KindIndex:
     texts: tuple[str, ...]
     log_skus: np.ndarray
     home_share: np.ndarray
-    in_context: np.ndarray
 
     @classmethod
     def fit(cls, kinds: pl.DataFrame, *, own_synonyms: Sequence[str] = ()) -> KindIndex:
@@ -130,13 +128,9 @@ def _checked(kinds: pl.DataFrame) -> pl.DataFrame:
     return frame.unique("kind_id", keep="first", maintain_order=True).sort("kind_id")
 
 
-def _home_share(frame: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def _home_share(frame: pl.DataFrame) -> np.ndarray:
     skus = pl.col("n_skus").fill_null(0) + 1
-    shares = frame.select(
-        home=skus / skus.sum().over("kind"),
-        context=skus / skus.sum().over("category"),
-    )
-    return shares["home"].to_numpy(), shares["context"].to_numpy()
+    return frame.select(skus / skus.sum().over("kind")).to_series().to_numpy()
 
 
 def _fingerprint(frame: pl.DataFrame, own_synonyms: tuple[str, ...], known: Curated) -> str:
@@ -174,7 +168,6 @@ def _fit(frame: pl.DataFrame, own_synonyms: tuple[str, ...]) -> KindIndex:
         sublinear_tf=True,
         max_features=MAX_CHARACTER_FEATURES,
     )
-    home, context = _home_share(frame)
     return KindIndex(
         kinds=frame,
         own_synonyms=own_synonyms,
@@ -190,6 +183,5 @@ def _fit(frame: pl.DataFrame, own_synonyms: tuple[str, ...]) -> KindIndex:
         vectorizer=vectorizer,
         texts=texts,
         log_skus=np.log1p(frame["n_skus"].fill_null(0).to_numpy()),
-        home_share=home,
-        in_context=context,
+        home_share=_home_share(frame),
     )

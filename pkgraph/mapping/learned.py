@@ -34,13 +34,12 @@ def _is_thinned(short: str, full: str) -> bool:
 
 
 def _meanings(short: str, nearby: Counter[str], *, is_cut: bool) -> list[str]:
-    fits = [
-        full
-        for full in nearby
-        if full != short
-        and nearby[full] >= nearby[short]
-        and ((is_cut and len(short) >= SHORTEST and full.startswith(short)) or _is_thinned(short, full))
-    ]
+    def stands_for(full: str) -> bool:
+        if is_cut and len(short) >= SHORTEST and full.startswith(short):
+            return True
+        return nearby[full] >= nearby[short] and _is_thinned(short, full)
+
+    fits = [full for full in nearby if full != short and full[0] == short[0] and stands_for(full)]
     return sorted(fits, key=lambda full: (-nearby[full], full))[:MAX_MEANINGS]
 
 
@@ -64,7 +63,8 @@ def learn_expansions(
         more: list[str] = []
         for at, word in enumerate(label):
             is_cut = cut is not None and len(original) >= cut and at == len(label) - 1
-            if not is_cut and any(c in "aeiou" for c in word[1:]):
+            # Whole words have vowels after their first letter, and numbers stand for themselves.
+            if not word.isalpha() or (not is_cut and any(c in "aeiou" for c in word[1:])):
                 continue
             key = (category, word, is_cut)
             if key not in known:

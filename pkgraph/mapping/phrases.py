@@ -15,8 +15,8 @@ _TAIL = re.compile(r"\b(?:for|with|without|in|from|to)\b")
 _JOIN = re.compile(r"\b(?:and|or)\b|[&/,;]")
 # fmt: off
 _CONTAINERS = frozenset([
-    "bottle", "box", "bag", "pack", "package", "packet", "can", "jar", "case", "carton", "tub", "tube", "roll",
-    "bunch", "bouquet", "loaf", "dozen", "piece", "slice", "stick", "cup", "pouch", "block",
+    "bottle", "box", "bag", "pack", "package", "packet", "can", "jar", "case", "carton", "tub", "tube",
+    "roll", "bunch", "bouquet", "loaf", "dozen", "piece", "slice", "stick", "cup", "pouch", "block",
 ])
 # fmt: on
 # Said last, they name the form in which the product comes; without them the product is the same.
