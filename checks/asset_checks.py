@@ -11,10 +11,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from checks.expectations import Outcome, validate
+from checks.expectations import Outcome, ranges, validate
+from checks.gate import category_gate
 from pkg_assets.partitions import CATEGORIES
 from pkgraph import tables
 from pkgraph.tables import Table
+from resources.artifacts import JUDGEMENT, Artifacts
 
 # Checks on partitions are preview in dagster 1.13, which the version range in pyproject.toml pins.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=".*partitions_def.*")
@@ -125,6 +127,33 @@ def nothing_is_lost_while_mapping(
     )
 
 
+@dg.asset_check(asset="relation_evidence", blocking=True, partitions_def=CATEGORIES)
+def every_signal_is_in_its_range(relation_evidence: pl.DataFrame) -> dg.AssetCheckResult:
+    """Signals lie in the ranges their descriptions promise, are finite, and are missing only where they may be."""
+    return _result(ranges(relation_evidence, tables.RELATION_EVIDENCE))
+
+
+@dg.asset_check(asset="scored_relations", blocking=True, partitions_def=CATEGORIES)
+def the_gate_of_the_category_is_open(
+    scored_relations: pl.DataFrame, artifacts: Artifacts
+) -> dg.AssetCheckResult:
+    """The suite of the table and the rules of verdicts; `accepted_relations` judges by the same once more."""
+    from pkgraph.acceptance.judgement import Judgement
+
+    gate = category_gate(scored_relations, Judgement.from_json(artifacts.read(JUDGEMENT)))
+    return _result(
+        [
+            Outcome(
+                name,
+                n_rows=n,
+                n_unexpected=gate.broken.get(name, 0),
+                passed=bool(n) and name not in gate.broken,
+            )
+            for name, n in gate.evaluated.items()
+        ]
+    )
+
+
 CHECKS = (
     contract_check(tables.PRODUCTS, is_cut=False),
     contract_check(tables.KINDS, is_cut=False),
@@ -134,4 +163,6 @@ CHECKS = (
     nothing_is_lost_while_reading,
     contract_check(tables.MAPPED_RELATIONS, may_be_empty=True),
     nothing_is_lost_while_mapping,
+    every_signal_is_in_its_range,
+    the_gate_of_the_category_is_open,
 )

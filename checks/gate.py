@@ -11,33 +11,52 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from checks.expectations import Outcome, report, validate
+from pkgraph.acceptance import judge_scored
 from pkgraph.model import GateReport
 from pkgraph.snapshot.edges import statements_of
-from pkgraph.tables import GRAPH_STATEMENTS
+from pkgraph.tables import GRAPH_STATEMENTS, SCORED_RELATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from pkgraph.acceptance.judgement import Judgement
     from pkgraph.snapshot import Snapshot
+
+
+def category_gate(scored: pl.DataFrame, judgement: Judgement) -> GateReport:
+    """The gate of one category: its suite and the rules of verdicts, under the judgement that is in force."""
+    suite = report(validate(scored, SCORED_RELATIONS))
+    rules = judge_scored(scored, judgement.policy)
+    stale = scored.filter(pl.col("classifier") != judgement.classifier.content_hash).height
+    return GateReport(
+        {**suite.evaluated, **rules.evaluated, "every_score_is_of_the_present_classifier": scored.height},
+        {
+            **suite.broken,
+            **rules.broken,
+            **({"every_score_is_of_the_present_classifier": stale} if stale else {}),
+        },
+    )
 
 
 def candidate_gate(
     accepted: pl.DataFrame,
     products: pl.DataFrame,
+    judgement: Judgement,
     *,
     served_skus: Collection[str],
     max_sku_loss: float,
-    threshold: float,
 ) -> Callable[[Snapshot], GateReport]:
     """A judge of candidate snapshots.
 
     Args:
         accepted: Table `accepted_relations` of all categories.
         products: Table `products`.
+        judgement: The one that is in force; what another one accepted does not go out under it.
         served_skus: SKUs of the snapshot that is served now; empty where none is or the loss is accepted.
         max_sku_loss: Share 0-1 of them that may be missing.
-        threshold: Probability below which nothing may be in the graph.
     """
+
+    threshold = judgement.policy.threshold * judgement.policy.min_match_score
 
     def judge(candidate: Snapshot) -> GateReport:
         statements = statements_of(candidate)
@@ -45,6 +64,7 @@ def candidate_gate(
             [
                 *validate(statements, GRAPH_STATEMENTS),
                 _nothing_else_got_in(statements, accepted),
+                _one_classifier_judged_all(accepted, judgement),
                 _nothing_is_below(statements, threshold),
                 _no_product_is_made_up(candidate, products),
                 _few_skus_are_lost(candidate, served_skus, max_sku_loss),
@@ -62,6 +82,13 @@ def _outcome(sentence: str, n_rows: int, offenders: Collection[str]) -> Outcome:
 def _nothing_else_got_in(statements: pl.DataFrame, accepted: pl.DataFrame) -> Outcome:
     strange = statements.join(accepted, on=["relation_id", "target_kind_id"], how="anti")
     return _outcome("every_statement_was_accepted", statements.height, strange["relation_id"].to_list())
+
+
+def _one_classifier_judged_all(accepted: pl.DataFrame, judgement: Judgement) -> Outcome:
+    other = accepted.filter(pl.col("classifier") != judgement.classifier.content_hash)
+    return _outcome(
+        "every_statement_was_judged_by_this_classifier", accepted.height, set(other["relation_id"])
+    )
 
 
 def _nothing_is_below(statements: pl.DataFrame, threshold: float) -> Outcome:

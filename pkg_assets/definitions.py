@@ -24,7 +24,7 @@ from resources.artifacts import Artifacts
 from resources.graph_store import GraphStore
 from resources.language_models import LanguageModels
 from resources.shop import Shop
-from resources.table_store import TableStore
+from resources.table_store import TableIO, TableStore
 
 STAGES = (
     delivery,
@@ -75,7 +75,7 @@ def build_defs(**overrides: object) -> dg.Definitions:
     """The definitions, with doors replaced by name where a test brings its own."""
     home = dg.EnvVar("PKGRAPH_HOME")
     resources: dict[str, object] = {
-        "io_manager": TableStore(home=home),
+        "io_manager": TableIO(store=TableStore(home=home)),
         "tables": TableStore(home=home),
         "shop": Shop(home=home),
         "language_models": LanguageModels(home=home),

@@ -11,13 +11,12 @@ import polars as pl
 from pkg_assets.partitions import CATEGORIES
 from pkg_assets.reporting import OWNERS, count_table, counts, table_result, table_spec
 from pkgraph.tables import MAPPED_RELATIONS, UNMAPPED_PRODUCTS
-from resources.artifacts import Artifacts
+from resources.artifacts import INDEX, Artifacts
 
 if TYPE_CHECKING:
     from pkgraph.mapping import KindIndex
 
 GROUP = "mapping"
-INDEX = "kind_index"
 
 
 @dg.asset(group_name=GROUP, owners=OWNERS, kinds={"scikitlearn"}, code_version="1")
@@ -40,7 +39,7 @@ def kind_index(kinds: pl.DataFrame, artifacts: Artifacts) -> dg.MaterializeResul
         MAPPED_RELATIONS.name: dg.AssetOut(**table_spec(MAPPED_RELATIONS, GROUP), code_version="1"),
         UNMAPPED_PRODUCTS.name: dg.AssetOut(**table_spec(UNMAPPED_PRODUCTS, GROUP), code_version="1"),
     },
-    deps=[INDEX],
+    deps=["kind_index"],
     partitions_def=CATEGORIES,
 )
 def resolution(relations: pl.DataFrame, artifacts: Artifacts) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
@@ -68,7 +67,7 @@ def resolution(relations: pl.DataFrame, artifacts: Artifacts) -> Iterator[dg.Mat
 def _index(artifacts: Artifacts) -> "KindIndex":
     path = artifacts.path(INDEX)
     if not path.exists():
-        raise dg.Failure(f"{INDEX} was never made. Materialize it first.", allow_retries=False)
+        raise dg.Failure("kind_index was never made. Materialize it first.", allow_retries=False)
     return _loaded(path, path.stat().st_mtime_ns)
 
 

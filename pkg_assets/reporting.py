@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pkgraph.tables import Table
 
@@ -92,3 +93,18 @@ def count_table(values: Mapping[str, int], name: str) -> dg.TableMetadataValue:
 def picture(png: bytes, alt: str) -> dg.MarkdownMetadataValue:
     """A PNG as inline Markdown, which the UI shows in a dialog."""
     return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+# What Markdown or HTML would act on: text of catalogs and models is shown, never rendered.
+_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~&-])")
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table of untrusted text; every character that could be markup is escaped."""
+    lines = [columns, ["---"] * len(columns), *[[_inert(cell) for cell in row] for row in rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _inert(text: str) -> str:
+    flat = " ".join(text.split())[:200]
+    return _MARKUP.sub(lambda found: f"&#{ord(found.group())};", flat)

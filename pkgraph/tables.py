@@ -275,6 +275,7 @@ ACCEPTED_RELATIONS = Table(
         **_STATEMENT,
         **_TARGET,
         "probability": Column(pl.Float64, "Probability that statement and mapping hold, 0-1", low=0, high=1),
+        "classifier": Column(pl.String, "Content hash of the classifier that judged it"),
     },
     key=("relation_id", "target_kind_id"),
 )
@@ -448,6 +449,7 @@ SCORED_RELATIONS = Table(
             low=0,
             high=1,
         ),
+        "classifier": Column(pl.String, "Content hash of the classifier that judged it"),
         "is_accepted": Column(pl.Boolean, "There is no reason against it"),
         "reasons": Column(pl.List(pl.String), "Every reason against it, in the order of the rules"),
     },

@@ -28,6 +28,10 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+INDEX = "kind_index.json"
+JUDGEMENT = "judgement.json"
+
+
 class Artifacts(dg.ConfigurableResource[None]):
     home: str = Field(description="The home folder of the shop.")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from pkgraph.errors import SnapshotError
 from pkgraph.home import Home
 
 
@@ -16,3 +17,13 @@ class GraphStore(dg.ConfigurableResource[None]):
     @property
     def root(self) -> Path:
         return Home(Path(self.home)).graph
+
+    def served_skus(self) -> frozenset[str]:
+        """SKUs of the snapshot that is served now; none where nothing is."""
+        from pkgraph.snapshot import open_published
+
+        try:
+            ids = open_published(self.root).sections.sku_ids
+        except SnapshotError:
+            return frozenset()
+        return frozenset(ids[row] for row in range(len(ids)))

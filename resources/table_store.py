@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pkgraph.tables import Table
 
 
-class TableStore(dg.ConfigurableIOManager):
-    """Tables as Parquet files below one folder; also the IO manager of all table assets."""
+class TableStore(dg.ConfigurableResource[None]):
+    """Tables as Parquet files below one folder."""
 
     home: str = Field(description="The home folder of the shop.")
 
@@ -49,14 +49,20 @@ class TableStore(dg.ConfigurableIOManager):
         parts = [self.read(table.name, partition) for partition in sorted(partitions)]
         return table.conform(pl.concat([table.empty(), *(part for part in parts if part is not None)]))
 
+
+class TableIO(dg.ConfigurableIOManager):
+    """Hands the store's tables to assets and takes them from them."""
+
+    store: TableStore
+
     def handle_output(self, context: dg.OutputContext, obj: pl.DataFrame) -> None:
         partition = context.partition_key if context.has_partition_key else None
-        self.write(context.asset_key.path[-1], obj, partition)
+        self.store.write(context.asset_key.path[-1], obj, partition)
 
     def load_input(self, context: dg.InputContext) -> pl.DataFrame:
         table = context.asset_key.path[-1]
         partition = context.asset_partition_key if context.has_asset_partitions else None
-        frame = self.read(table, partition)
+        frame = self.store.read(table, partition)
         if frame is None:
             where = f"{table}[{partition}]" if partition else table
             raise dg.Failure(f"{where} was never materialized. Materialize it first.", allow_retries=False)

@@ -1,0 +1,73 @@
+"""Stages 8 and 9: verdicts with reasons, and what passed the gate; where it closes, the former stays."""
+
+import dagster as dg
+import polars as pl
+
+from checks.gate import category_gate
+from pkg_assets.partitions import CATEGORIES
+from pkg_assets.reporting import count_table, table_result, table_spec
+from pkgraph.tables import ACCEPTED_RELATIONS, SCORED_RELATIONS
+from resources.artifacts import JUDGEMENT, Artifacts
+
+GROUP = "gate"
+
+
+@dg.asset(
+    **table_spec(SCORED_RELATIONS, GROUP),
+    deps=["hallucination_classifier"],
+    partitions_def=CATEGORIES,
+    code_version="1",
+)
+def scored_relations(
+    mapped_relations: pl.DataFrame,
+    relation_evidence: pl.DataFrame,
+    labelled_relations: pl.DataFrame,
+    artifacts: Artifacts,
+) -> dg.MaterializeResult[pl.DataFrame]:
+    from pkgraph.acceptance import score_relations
+    from pkgraph.acceptance.judgement import Judgement
+
+    judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
+    scored = score_relations(
+        mapped_relations,
+        relation_evidence,
+        judgement.classifier,
+        judgement.policy,
+        labelled=labelled_relations,
+    )
+    refused = scored.explode("reasons", empty_as_null=False, keep_nulls=False)["reasons"].value_counts(
+        sort=True
+    )
+    return table_result(
+        SCORED_RELATIONS,
+        scored,
+        sample=("source_kind", "relation_type", "rationale", "target_kind", "probability", "reasons"),
+        accepted_share=int(scored["is_accepted"].sum()) / max(scored.height, 1),
+        mean_probability=scored["probability"].mean() or 0.0,
+        refused_by_reason=count_table(dict(refused.sort("count", "reasons").iter_rows()), "reason"),
+    )
+
+
+@dg.asset(**table_spec(ACCEPTED_RELATIONS, GROUP), partitions_def=CATEGORIES, code_version="1")
+def accepted_relations(
+    context: dg.AssetExecutionContext, scored_relations: pl.DataFrame, artifacts: Artifacts
+) -> dg.MaterializeResult[pl.DataFrame]:
+    from pkgraph.acceptance import accept
+    from pkgraph.acceptance.judgement import Judgement
+
+    judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
+    gate = category_gate(scored_relations, judgement)
+    if not gate.is_open:
+        broken = ", ".join(f"{name} ({n})" for name, n in gate.broken.items()) or "nothing was evaluated"
+        raise dg.Failure(
+            f"The gate of {context.partition_key} is closed: {broken}. What was accepted before stays.",
+            allow_retries=False,
+        )
+    accepted = accept(scored_relations)
+    return table_result(
+        ACCEPTED_RELATIONS,
+        accepted,
+        sample=("source_kind", "relation_type", "rationale", "target_kind", "explanation", "probability"),
+        n_rules=len(gate.evaluated),
+        judgement=judgement.fingerprint,
+    )

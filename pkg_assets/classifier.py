@@ -1,0 +1,149 @@
+"""Stage 7: labels train and calibrate the classifier, and certify the threshold it stands under."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from pkg_assets.inputs import fingerprints
+from pkg_assets.partitions import category_keys
+from pkg_assets.reporting import (
+    OWNERS,
+    count_table,
+    counts,
+    fingerprint,
+    picture,
+    sample_rows,
+    table_result,
+    table_spec,
+)
+from pkgraph.acceptance.judgement import Judging
+from pkgraph.tables import (
+    LABELLED_RELATIONS,
+    MAPPED_RELATIONS,
+    REJECTED_LABELS,
+    RELATION_LABELS,
+    RELATIONS,
+    UNMAPPED_PRODUCTS,
+)
+from resources.artifacts import JUDGEMENT, Artifacts
+from resources.shop import Shop
+from resources.table_store import TableStore
+
+GROUP = "gate"
+
+
+@dg.multi_asset(
+    name="labelling",
+    outs={
+        t.name: dg.AssetOut(**table_spec(t, GROUP), code_version="1")
+        for t in (LABELLED_RELATIONS, REJECTED_LABELS)
+    },
+    deps=["relations"],
+)
+def labels(
+    context: dg.AssetExecutionContext, shop: Shop, tables: TableStore
+) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
+    """What reviewers said, joined with the relations they spoke of."""
+    from pkgraph.labels import join_labels, read_relation_labels
+
+    path = shop.settings().labels.relations
+    read = read_relation_labels(Path(path)) if path else None
+    relations = tables.read_all(RELATIONS, category_keys(context.instance))
+    joined = join_labels(RELATION_LABELS.empty() if read is None else read.labels, relations)
+    yield table_result(
+        LABELLED_RELATIONS,
+        joined.labelled,
+        n_labels=joined.n_labels,
+        n_conflicting=joined.n_conflicting,
+        n_judged_twice=joined.agreement.n,
+        agreement=joined.agreement.share if joined.agreement.share is not None else "none judged twice",
+        kappa=joined.agreement.kappa if joined.agreement.kappa is not None else "none judged twice",
+        unused=dg.MetadataValue.json(dict(joined.unused)),
+        wrong_by_reason=count_table(counts(joined.labelled.drop_nulls("reason"), "reason"), "reason"),
+    )
+    rejected = REJECTED_LABELS.empty() if read is None else read.rejected
+    yield table_result(REJECTED_LABELS, rejected, sample=("row", "reason", "detail"))
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"scikitlearn"},
+    code_version="1",
+    deps=["relations", "mapped_relations", "unmapped_products", "kind_index"],
+)
+def hallucination_classifier(
+    context: dg.AssetExecutionContext,
+    labelled_relations: pl.DataFrame,
+    co_purchase: pl.DataFrame,
+    kinds: pl.DataFrame,
+    shop: Shop,
+    tables: TableStore,
+    artifacts: Artifacts,
+) -> dg.MaterializeResult[None]:
+    """Trained on labels, calibrated, under a certified threshold; without labels, the pretrained one."""
+    from pkgraph.acceptance.judgement import make_judgement
+    from pkgraph.evidence import gather_evidence
+
+    keys, settings = category_keys(context.instance), shop.settings()
+    mapped = tables.read_all(MAPPED_RELATIONS, keys)
+    unmapped = tables.read_all(UNMAPPED_PRODUCTS, keys)
+    judging = make_judgement(
+        tables.read_all(RELATIONS, keys),
+        gather_evidence(mapped, mapped, unmapped_part=unmapped, co_purchase=co_purchase, kinds=kinds),
+        labelled_relations,
+        alpha=settings.gate.alpha,
+        delta=settings.gate.delta,
+        label_source=settings.labels.relations or "none",
+        fingerprints=fingerprints(settings, artifacts, labels=fingerprint(labelled_relations)),
+    )
+    with artifacts.replacing(JUDGEMENT) as path:
+        path.write_text(judging.judgement.to_json(), encoding="utf-8")
+    version = dg.DataVersion(judging.judgement.fingerprint)
+    return dg.MaterializeResult(metadata=_report(judging, settings.gate.alpha), data_version=version)
+
+
+def _report(judging: Judging, alpha: float) -> dict[str, object]:
+    from pkgraph.acceptance import kept_against_bound_png, measure_by, reliability_png, score_histogram_png
+
+    policy, judged = judging.judgement.policy, judging.judged
+    labelled = judged.filter(pl.col("holds").is_not_null())
+    certificate = policy.certificate
+    shown: dict[str, object] = {
+        "threshold": policy.threshold,
+        "certificate": dg.MetadataValue.json(certificate.to_record())
+        if certificate
+        else policy.why_uncertified,
+        "score_histogram": picture(
+            score_histogram_png(judged, policy.threshold), "labelled statements by score"
+        ),
+    }
+    if labelled.is_empty():
+        return shown
+    metrics = {
+        **measure_by(labelled),
+        **measure_by(labelled, "model"),
+        **measure_by(labelled, "relation_type"),
+    }
+    table = pl.DataFrame(
+        [{"of": name, **_rounded(one)} for name, one in metrics.items()], infer_schema_length=None
+    )
+    whole = {name: value for name, value in _rounded(metrics["all"]).items() if value is not None}
+    return {
+        **shown,
+        **whole,
+        "metrics": sample_rows(table, table.height),
+        "reliability": picture(reliability_png(judged), "reliability diagram"),
+        "kept_against_bound": picture(
+            kept_against_bound_png(judging.certification, alpha), "kept share and bound"
+        ),
+    }
+
+
+def _rounded(metrics: object) -> dict[str, float | int | None]:
+    from dataclasses import asdict
+
+    values = asdict(metrics)  # type: ignore[call-overload]
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in values.items()}

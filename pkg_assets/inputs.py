@@ -1,0 +1,33 @@
+"""What a graph and its certificate were made from, as short keys: a change of one voids the certificate."""
+
+from pathlib import Path
+
+from pkgraph.model import content_key
+from pkgraph.settings import Settings
+from resources.artifacts import INDEX, Artifacts
+
+
+def fingerprints(settings: Settings, artifacts: Artifacts, *, labels: str) -> dict[str, str]:
+    """Keys of models, prompt templates, mapping and labels.
+
+    Args:
+        settings: The shop's.
+        artifacts: Holds the phrase index.
+        labels: Key of the table `labelled_relations`.
+    """
+    from pkgraph.mapping import KindIndex
+    from pkgraph.prompts import load_template
+
+    folder = Path(settings.prompts.folder) if settings.prompts.folder else None
+    templates = [
+        load_template(name, folder) for name in (settings.prompts.companions, settings.prompts.occasions)
+    ]
+    models = sorted(model.name for model in settings.models)
+    return {
+        "labels": labels,
+        "mapping": KindIndex.load(artifacts.path(INDEX)).fingerprint,
+        "models": content_key("models", *models),
+        "templates": content_key(
+            "templates", *(text for t in templates for text in (t.name, t.system, t.user))
+        ),
+    }

@@ -1,0 +1,171 @@
+"""Stage 9: accepted relations of all categories become one compiled graph, judged and committed."""
+
+import importlib.metadata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+import polars as pl
+from pydantic import Field
+
+from checks.gate import candidate_gate
+from pkg_assets.inputs import fingerprints
+from pkg_assets.partitions import category_keys
+from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
+from pkgraph.acceptance.judgement import Judgement
+from pkgraph.errors import GateRefused
+from pkgraph.recommend import Graph
+from pkgraph.snapshot import Published
+from pkgraph.tables import ACCEPTED_RELATIONS
+from resources.answer_ledger import AnswerLedger
+from resources.artifacts import JUDGEMENT, Artifacts
+from resources.graph_store import GraphStore
+from resources.shop import Shop
+from resources.table_store import TableStore
+
+GROUP = "graph"
+
+
+class PublishConfig(dg.Config):
+    """Exceptions a person makes by name; each is written into the snapshot."""
+
+    accept_uncertified: str | None = Field(
+        default=None, description="Why it may go out without a certificate."
+    )
+    accept_sku_loss: str | None = Field(default=None, description="Why the catalog may have lost many SKUs.")
+
+
+@dg.asset(
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"numpy"},
+    code_version="1",
+    deps=["accepted_relations", "hallucination_classifier", "kind_index"],
+)
+def published_graph(
+    context: dg.AssetExecutionContext,
+    config: PublishConfig,
+    products: pl.DataFrame,
+    labelled_relations: pl.DataFrame,
+    shop: Shop,
+    tables: TableStore,
+    artifacts: Artifacts,
+    answer_ledger: AnswerLedger,
+    graph_store: GraphStore,
+) -> dg.MaterializeResult[None]:
+    """An immutable snapshot of every accepted relation; the gate runs on its bytes before they are committed."""
+    from pkgraph.snapshot import publish
+    from pkgraph.snapshot.compile import compile_graph
+
+    settings = shop.settings()
+    judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
+    accepted = tables.read_all(ACCEPTED_RELATIONS, category_keys(context.instance))
+    inputs = fingerprints(settings, artifacts, labels=fingerprint(labelled_relations))
+    inputs["classifier"] = judgement.classifier.content_hash
+    certificate = _certificate(judgement, inputs, config.accept_uncertified)
+    with answer_ledger.open() as ledger:
+        answers = ledger.totals().high_water_mark
+    published = publish(
+        graph_store.root,
+        compile_graph(products, accepted),
+        inputs={
+            **inputs,
+            "code": importlib.metadata.version("pkgraph"),
+            "catalog": fingerprint(products),
+            "answers": answers,
+            "model_names": sorted(model.name for model in settings.models),
+            "certificate": certificate,
+            "override": None if certificate else config.accept_uncertified,
+            "accepted_sku_loss": config.accept_sku_loss,
+        },
+        judge=candidate_gate(
+            accepted,
+            products,
+            judgement,
+            served_skus=() if config.accept_sku_loss else graph_store.served_skus(),
+            max_sku_loss=settings.gate.max_sku_loss,
+        ),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    return dg.MaterializeResult(
+        metadata=_report(published, Graph.open(published.path)),
+        data_version=dg.DataVersion(published.snapshot_id),
+    )
+
+
+def _certificate(
+    judgement: Judgement, inputs: Mapping[str, str], override: str | None
+) -> dict[str, Any] | None:
+    """The certificate's record where it stands, None where a person said why it may be missing.
+
+    Raises:
+        GateRefused: There is none, or it is void, and nobody took it on.
+    """
+    certificate = judgement.policy.certificate
+    void = certificate.is_void(inputs) if certificate else ()
+    if certificate is not None and not void:
+        return certificate.to_record()
+    if override:
+        return None
+    why = f"another {', '.join(void)} than it was made for" if void else judgement.policy.why_uncertified
+    raise GateRefused(
+        f"The graph has no valid certificate: {why}",
+        remedy="Label relations and train again, or publish with --accept-uncertified REASON.",
+    )
+
+
+def _report(published: Published, graph: Graph) -> dict[str, Any]:
+    manifest = graph.manifest
+    certificate = manifest.certificate
+    return {
+        "snapshot_id": published.snapshot_id,
+        "commit": published.sequence,
+        "is_new": published.is_new,
+        "n_edges": manifest.counts["edges"],
+        "n_skus": manifest.counts["skus"],
+        "n_rationales": manifest.counts["rationales"],
+        "n_rules": len(published.gate.evaluated),
+        "not_compiled": dg.MetadataValue.json(dict(manifest.intake.refused)),
+        "certificate": claim(certificate),
+        "certificate_record": dg.MetadataValue.json(dict(certificate or {})),
+        "override": manifest.override or "none",
+        "examples": dg.MetadataValue.md(_examples(graph)),
+    }
+
+
+def claim(certificate: Mapping[str, Any] | None) -> str:
+    """The certificate as a sentence."""
+    if not certificate:
+        return "none: published uncertified"
+    return (
+        f"at most {certificate['bound']:.1%} of the published statements are wrong, with confidence "
+        f"{1 - certificate['delta']:.0%} ({certificate['n']} labels, {certificate['errors']} errors)"
+    )
+
+
+def _examples(graph: Graph, n: int = 5) -> str:
+    """Recommendations for the most popular SKUs that have some."""
+    sections = graph.snapshot.sections
+    by_popularity = (-sections.sku_popularity).argsort(kind="stable")
+    rows: list[tuple[str, ...]] = []
+    seen: set[int] = set()
+    for row in by_popularity.tolist():
+        kind = int(sections.sku_kind[row])
+        if kind in seen or sections.row_offsets[kind] == sections.row_offsets[kind + 1]:
+            continue
+        seen.add(kind)
+        found = graph.recommend([sections.sku_ids[row]], k=3)
+        rows.extend(
+            (
+                sections.sku_titles[row],
+                item.title,
+                item.path.rationale,
+                item.path.explanation,
+                f"{item.score:.2f}",
+            )
+            for item in found.items
+        )
+        if len(seen) == n:
+            break
+    return markdown_table(("for", "recommended", "rationale", "because", "score"), rows)
