@@ -95,7 +95,7 @@ def make_judgement(
     label_source: str,
     fingerprints: Mapping[str, str],
 ) -> Judging:
-    """Train on the shop's labels and certify a threshold; without enough of them, take the pretrained classifier.
+    """Train on the shop's labels and certify a threshold; without enough, take the pretrained classifier.
 
     Args:
         relations: Table `relations`, all categories.

@@ -1,0 +1,287 @@
+"""How good the classifier is and what can be certified, on the demo's labels: `python -m benchmarks.gate`.
+
+Everything follows from the seed. Statements are judged by members that have not seen their source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from pkgraph.acceptance import (
+    Metrics,
+    Recipe,
+    Training,
+    certify,
+    clopper_pearson,
+    kept_against_bound_png,
+    measure_by,
+    reliability_png,
+    score_histogram_png,
+    statements_of,
+    train_classifier,
+)
+from pkgraph.acceptance.member import signal_values
+from pkgraph.acceptance.training import deal
+from pkgraph.baskets import co_purchase, read_baskets
+from pkgraph.catalog import kinds_of, read_catalog
+from pkgraph.evidence import GROUPS, SIGNALS, gather_evidence
+from pkgraph.labels import JoinedLabels, join_labels, read_relation_labels
+from pkgraph.mapping import KindIndex, map_relations
+from pkgraph.model import kind_id
+from pkgraph.relations import read_relations
+from pkgraph.settings import Settings, read_settings
+from pkgraph.tables import LLM_RESPONSES
+
+DEMO = Path(__file__).parents[1] / "demo"
+SMALL = "qwen2.5-coder-1.5b-instruct"
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """The demo shop up to its evidence."""
+
+    settings: Settings
+    relations: pl.DataFrame
+    mapped: pl.DataFrame
+    unmapped: pl.DataFrame
+    kinds: pl.DataFrame
+    co_purchase: pl.DataFrame | None
+    labels: JoinedLabels
+
+    def evidence(self) -> pl.DataFrame:
+        return gather_evidence(
+            self.mapped,
+            self.mapped,
+            unmapped_part=self.unmapped,
+            all_unmapped=self.unmapped,
+            co_purchase=self.co_purchase,
+            kinds=self.kinds,
+        )
+
+    def statements(self) -> pl.DataFrame:
+        return statements_of(self.relations, self.evidence())
+
+    def without_baskets(self) -> Demo:
+        return replace(self, co_purchase=None, kinds=self.kinds.with_columns(popularity=pl.lit(0.0)))
+
+    def of_one_model(self) -> Demo:
+        mine = pl.col("model") != SMALL
+        relations = self.relations.filter(mine)
+        labels = replace(self.labels, labelled=self.labels.labelled.filter(mine))
+        mapped, unmapped = self.mapped.filter(mine), self.unmapped.filter(mine)
+        return replace(self, relations=relations, mapped=mapped, unmapped=unmapped, labels=labels)
+
+
+def _responses(settings: Settings) -> Iterator[dict[str, object]]:
+    for model in settings.models:
+        for line in Path(str(model.answers)).read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            kind, category = row.get("kind"), row.get("category")
+            key = hashlib.sha256(f"{model.name} {row['prompt_id']}".encode()).hexdigest()[:12]
+            yield {
+                "response_id": key,
+                "prompt_id": row["prompt_id"],
+                "template": row["template"],
+                "source_kind_id": kind_id(category, kind) if kind else None,
+                "source_kind": kind,
+                "source_category": category if kind else None,
+                "rationale": row.get("rationale"),
+                "model": model.name,
+                "parameters": "{}",
+                "sample": 0,
+                "attempt": 0,
+                "status": "answered",
+                "text": row["text"],
+            }
+
+
+def demo_shop() -> Demo:
+    settings = read_settings(DEMO / "pkgraph.toml")
+    products = read_catalog(settings.catalog).products
+    baskets = read_baskets(settings.baskets, settings.catalog)
+    assert baskets is not None
+    responses = pl.DataFrame(list(_responses(settings)), schema=LLM_RESPONSES.schema)
+    relations = read_relations(LLM_RESPONSES.conform(responses)).relations
+    kinds = kinds_of(products, baskets.lines)
+    mapping = map_relations(relations, KindIndex.fit(kinds))
+    labels = join_labels(read_relation_labels(Path(str(settings.labels.relations))).labels, relations)
+    together = co_purchase(products, baskets.lines, until=baskets.cut_off)
+    return Demo(settings, relations, mapping.mapped, mapping.unmapped, kinds, together, labels)
+
+
+def _row(name: str, m: Metrics) -> str:
+    ranking = "      -       -" if m.auroc is None else f"{m.auroc:7.3f} {m.auprc_wrong:7.3f}"
+    return f"  {name:34s} {m.n:5d} {m.wrong_share:7.3f} {ranking} {m.brier:7.3f} {m.ece:7.3f}"
+
+
+_HEAD = f"  {'':34s} {'n':>5s} {'wrong':>7s} {'AUROC':>7s} {'AUPRC':>7s} {'Brier':>7s} {'ECE':>7s}"
+
+
+def print_metrics(judged: pl.DataFrame) -> None:
+    print("\nClassifier as it is published (two members; AUPRC of the wrong; ECE in 15 bins of equal mass)")
+    print(_HEAD)
+    for column in (None, "model", "relation_type"):
+        for name, metrics in measure_by(judged, column).items():
+            print(_row(name, metrics))
+
+
+def print_certificate(judged: pl.DataFrame, seed: int, settings: Settings) -> None:
+    gate = settings.gate
+    print(f"\nCertificate at alpha {gate.alpha:.0%}, confidence {1 - gate.delta:.0%}, by models in the graph")
+    frontier = judged.filter(pl.col("model") != SMALL)
+    for name, part in (("both models", judged), ("frontier alone", frontier)):
+        found = certify(part, alpha=gate.alpha, delta=gate.delta, label_source="demo", seed=seed)
+        if found.certificate is None:
+            print(f"  {name}: none. {found.reason}")
+            continue
+        c = found.certificate
+        kept = found.curve.filter("holds")["kept_share"][-1]
+        share = c.errors / c.n
+        print(
+            f"  {name}: threshold {c.threshold:.2f} keeps {kept:.1%} of the true; {c.errors} of {c.n} labels "
+            f"wrong ({share:.1%}), refused;\n    bound {c.bound:.2%} of {c.n_published} published, "
+            f"{c.unreviewed_bound:.2%} of the unreviewed ones among them"
+        )
+    print("  kept against bound: " + _curve(judged, seed, settings))
+
+
+def _curve(judged: pl.DataFrame, seed: int, settings: Settings) -> str:
+    curve = certify(judged, alpha=0.05, delta=settings.gate.delta, label_source="demo", seed=seed).curve
+    picked = curve.filter(pl.col("threshold").is_in([0.97, 0.95, 0.92, 0.9, 0.85, 0.8, 0.7, 0.5]))
+    return ", ".join(f"{row['kept_share']:.0%} at {row['bound']:.1%}" for row in picked.iter_rows(named=True))
+
+
+def _trained(statements: pl.DataFrame, demo: Demo, seed: int, recipe: Recipe, n_members: int = 2) -> Training:
+    return train_classifier(statements, demo.labels.labelled, seed=seed, recipe=recipe, n_members=n_members)
+
+
+def print_ablations(demo: Demo, statements: pl.DataFrame, seed: int) -> None:
+    quick = Recipe(penalties_inverse=(0.1,))
+    print("\nAblations (penalty fixed; last column: frontier's AUROC)")
+    print(_HEAD)
+    cases = [("everything", statements, demo, quick)]
+    cases += [("without the model's identity", statements, demo, replace(quick, has_witness=False))]
+    cases += [("without words", statements, demo, replace(quick, has_words=False))]
+    cases += [("words and witness alone", statements, demo, replace(quick, signals=()))]
+    for group, names in GROUPS.items():
+        left = tuple(name for name in quick.signals if name not in names)
+        cases.append((f"without {group}", statements, demo, replace(quick, signals=left)))
+    no_baskets, one_model = demo.without_baskets(), demo.of_one_model()
+    cases.append(("no baskets in the shop", no_baskets.statements(), no_baskets, quick))
+    cases.append(("no second model", one_model.statements(), one_model, quick))
+    for name, part, its_demo, recipe in cases:
+        _print_case(name, _trained(part, its_demo, seed, recipe).judged)
+    _print_case("ten members, nine tenths to train", _trained(statements, demo, seed, quick, 10).judged)
+    _print_case("boosted trees, no words", _boosted(statements, demo, seed))
+
+
+def _print_case(name: str, judged: pl.DataFrame) -> None:
+    frontier = measure_by(judged.filter(pl.col("model") != SMALL))["all"]
+    print(_row(name, measure_by(judged)["all"]) + f"   {frontier.auroc:.3f}")
+
+
+def _boosted(statements: pl.DataFrame, demo: Demo, seed: int) -> pl.DataFrame:
+    """Gradient boosted trees on signals and model, out of fold by source: what a black box would give."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    known = statements.join(demo.labels.labelled.select("relation_id", "holds"), on="relation_id")
+    matrix = np.column_stack([signal_values(known, name) for name in SIGNALS])
+    matrix = matrix[:, ~np.isnan(matrix).all(axis=0)]
+    matrix = np.column_stack([matrix, (known["model"] == SMALL).to_numpy()])
+    holds, folds = known["holds"].to_numpy(), deal(known["source"], seed, 10)
+    found = np.zeros(known.height)
+    for fold in range(10):
+        trees = HistGradientBoostingClassifier(
+            learning_rate=0.05, max_iter=120, max_leaf_nodes=8, min_samples_leaf=15, random_state=seed
+        )
+        trees.fit(matrix[folds != fold], holds[folds != fold])
+        found[folds == fold] = trees.predict_proba(matrix[folds == fold])[:, 1]
+    return known.with_columns(holds_probability=pl.Series(found))
+
+
+def print_seeds(demo: Demo, statements: pl.DataFrame, seeds: range) -> None:
+    print("\nOther seeds deal the sources out otherwise (AUROC, ECE, bound, share of the true kept)")
+    gate = demo.settings.gate
+    for seed in seeds:
+        judged = _trained(statements, demo, seed, Recipe()).judged
+        found = certify(judged, alpha=gate.alpha, delta=gate.delta, label_source="demo", seed=seed)
+        m = measure_by(judged)["all"]
+        end = (
+            f"{found.certificate.bound:.2%} {found.curve.filter('holds')['kept_share'][-1]:.1%}"
+            if found.certificate
+            else found.reason
+        )
+        print(f"  seed {seed}: {m.auroc:.3f} {m.ece:.3f} {end}")
+
+
+def print_mapping(demo: Demo) -> None:
+    """Precision of the mapping where a phrase, a kind and a reviewer meet."""
+    path = Path(str(demo.settings.labels.mapping))
+    labels = pl.read_csv(path, separator="\t", quote_char=None)
+    columns = {"phrase": "product", "type": "target_kind", "category": "target_category"}
+    pairs = demo.mapped.select(
+        phrase=pl.col("product").str.to_lowercase(), type="target_kind", category="target_category"
+    ).unique()
+    met = pairs.join(labels.with_columns(pl.col("phrase").str.to_lowercase()), on=list(columns))
+    wrong = met.filter(pl.col("fit") == 0).height
+    most = clopper_pearson(wrong, met.height, 0.05)
+    print(
+        f"\nMapping, not in the bound: {met.height - wrong} of {met.height} labelled pairs that it made fit;"
+    )
+    print(
+        f"  at most {most:.1%} wrong at 95 %. Part of these labels calibrated it."
+    )
+
+
+def print_labels(labels: JoinedLabels, mapped: pl.DataFrame) -> None:
+    n_mapped = labels.labelled.join(mapped, on="relation_id", how="semi").height
+    print(
+        f"{labels.n_labels} labels of {labels.labelled.height} relations ({n_mapped} mapped), "
+        f"{labels.n_conflicting} conflicting, unused {dict(labels.unused)}"
+    )
+    for model, a in labels.agreement_by_model.items():
+        print(f"  {model}: {a.n} shared, agreement {a.share or 0:.3f}, kappa {a.kappa or 0:.2f}")
+
+
+def write_plots(folder: Path, judged: pl.DataFrame, seed: int, settings: Settings) -> None:
+    gate = settings.gate
+    found = certify(judged, alpha=gate.alpha, delta=gate.delta, label_source="demo", seed=seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    threshold = found.certificate.threshold if found.certificate else None
+    (folder / "reliability.png").write_bytes(reliability_png(judged))
+    (folder / "scores.png").write_bytes(score_histogram_png(judged, threshold))
+    (folder / "kept_against_bound.png").write_bytes(kept_against_bound_png(found, gate.alpha))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plots", type=Path, help="folder to write three pictures to")
+    parser.add_argument("--pretrained", type=Path, help="write the classifier for shops without labels here")
+    options = parser.parse_args()
+    demo = demo_shop()
+    statements = demo.statements()
+    print_labels(demo.labels, demo.mapped)
+    training = _trained(statements, demo, options.seed, Recipe())
+    print_metrics(training.judged)
+    print_certificate(training.judged, options.seed, demo.settings)
+    print_ablations(demo, statements, options.seed)
+    print_seeds(demo, statements, range(options.seed + 1, options.seed + 4))
+    print_mapping(demo)
+    if options.plots:
+        write_plots(options.plots, training.judged, options.seed, demo.settings)
+    if options.pretrained:
+        transferred = _trained(statements, demo, options.seed, Recipe(has_witness=False), n_members=1)
+        options.pretrained.write_text(transferred.classifier.to_json() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
