@@ -39,6 +39,7 @@ ASSUMPTIONS = (
     "The labels are right: their annotators are the yardstick, and their errors are not in the bound.",
     "Only the statement is certified: errors of the mapping from phrases to kinds are not in the bound.",
     "It holds for the statements it was computed on; new answers are outside until they are sampled.",
+    "The scales of the training recipe were set before; on the demo shop they were set knowing its labels.",
 )
 
 
@@ -54,6 +55,7 @@ class Certificate:
         bound: Upper bound on the wrong share of what is published, <= alpha.
         unreviewed_bound: The same over the published statements that no reviewer looked at.
         n_published: Statements the bound speaks of.
+        most_wrong: How many of them are wrong at most; `bound` is this share.
         label_source: Where the labels come from.
         fingerprints: Name of an input (classifier, labels, mapping, models, templates) to its key; a change
             of one voids the certificate.
@@ -67,6 +69,7 @@ class Certificate:
     bound: float
     unreviewed_bound: float
     n_published: int
+    most_wrong: int
     label_source: str
     assumptions: tuple[str, ...] = ASSUMPTIONS
     fingerprints: Mapping[str, str] = field(default_factory=dict)
@@ -87,11 +90,19 @@ class Certificate:
             found = cls(**{**record, "assumptions": tuple(record["assumptions"])})
             numbers = (found.alpha, found.delta, found.bound, found.unreviewed_bound, found.threshold)
             is_sound = all(math.isfinite(number) and 0 <= number <= 1 for number in numbers)
+            is_sound = is_sound and math.isclose(found.bound, found.bound_over(found.n_published))
             if not (is_sound and found.bound <= found.alpha and found.n >= 1):
                 raise ValueError("its numbers contradict each other")  # noqa: TRY301
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(f"The certificate cannot be read: {error}.") from error
         return found
+
+    def bound_over(self, n: int) -> float:
+        """The bound where only n of the statements are published: all the wrong ones may be among them.
+
+        A category that was held back, or rows without products, can leave fewer than were tested.
+        """
+        return min(1.0, self.most_wrong / n) if n > 0 else 1.0
 
     def is_void(self, fingerprints: Mapping[str, str]) -> tuple[str, ...]:
         """Names of the inputs that are not those it was made for; none: it stands."""
@@ -156,6 +167,7 @@ def certify(
         bound=at["bound"],
         unreviewed_bound=at["unreviewed_bound"],
         n_published=at["n_published"],
+        most_wrong=at["most_wrong"],
         label_source=label_source,
         fingerprints=dict(fingerprints or {}),
     )

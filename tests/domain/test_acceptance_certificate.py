@@ -158,7 +158,14 @@ def test_a_certificate_survives_the_manifest_and_a_changed_one_does_not() -> Non
     record = certificate.to_record()
 
     assert Certificate.from_record(record) == certificate
-    for change in ({"bound": 0.2}, {"n": 0}, {"threshold": math.nan}, {"alpha": 7.0}, {"more": 1}):
+    for change in (
+        {"bound": 0.2},
+        {"bound": 0.001},
+        {"n": 0},
+        {"threshold": math.nan},
+        {"alpha": 7.0},
+        {"more": 1},
+    ):
         with pytest.raises(InputError, match="certificate cannot be read"):
             Certificate.from_record(record | change)
 
@@ -179,3 +186,15 @@ def test_the_picture_of_the_bound_is_a_png() -> None:
     assert kept_against_bound_png(certified(population(4000, labelled=0.4, seed=0)), 0.05).startswith(
         b"\x89PNG"
     )
+
+
+def test_the_wrong_ones_may_all_be_in_the_part_that_is_published() -> None:
+    certificate = certified(population(4000, labelled=0.4, seed=0)).certificate
+    assert certificate is not None
+
+    assert certificate.bound_over(certificate.n_published) == certificate.bound
+    assert certificate.bound_over(certificate.n_published // 2) == pytest.approx(
+        2 * certificate.bound, rel=0.01
+    )
+    assert certificate.bound_over(0) == 1.0
+    assert certificate.bound_over(1) == 1.0

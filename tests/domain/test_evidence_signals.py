@@ -206,3 +206,17 @@ def test_evidence_is_in_range_finite_and_independent_of_order(
         assert column.high is None or (known <= column.high).all(), name
         assert column.nullable or known.len() == evidence.height, name
     assert gather_evidence(frame[order], frame[order]).equals(evidence)
+
+
+def test_evidence_about_a_part_is_that_about_the_whole() -> None:
+    everything, _ = answers(6, seed=0)
+    rows = [relation(f"source {i}", "clotted cream", 9) for i in range(6)]
+    lost = pl.DataFrame([{n: r[n] for n in RELATIONS.columns} for r in rows], schema=RELATIONS.schema)
+    is_mine = pl.col("source_kind") == "source 3"
+
+    whole = gather_evidence(everything, everything, unmapped_part=lost, all_unmapped=lost)
+    part = gather_evidence(
+        everything.filter(is_mine), everything, unmapped_part=lost.filter(is_mine), all_unmapped=lost
+    )
+
+    assert part.equals(whole.join(part, on="relation_id", how="semi"))
