@@ -5,7 +5,6 @@ started them.
 """
 
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -69,19 +68,13 @@ def contract_check(
     return check
 
 
-def rules_result(rules: Mapping[str, tuple[str, int]], n_rows: int) -> dg.AssetCheckResult:
-    """Rules of the library as a check's result.
-
-    Args:
-        rules: Name to its sentence and the number of offenders.
-        n_rows: How many rows were looked at.
-    """
-    return _result(
-        [
-            Outcome(f"{name}: {sentence}", n_rows=n_rows, n_unexpected=count, passed=count == 0)
-            for name, (sentence, count) in rules.items()
-        ]
+@dg.asset_check(asset="prompts", blocking=True, partitions_def=CATEGORIES)
+def every_prompt_is_rendered_once(prompts: pl.DataFrame) -> dg.AssetCheckResult:
+    """Each prompt stands once, with its messages and an estimate of its tokens."""
+    once = Outcome(
+        "prompt_id: to be unique", prompts.height, prompts.height - prompts["prompt_id"].n_unique()
     )
+    return _result([once, *ranges(prompts, tables.PROMPTS)])
 
 
 @dg.asset_check(
@@ -94,16 +87,15 @@ def rules_result(rules: Mapping[str, tuple[str, int]], n_rows: int) -> dg.AssetC
     },
 )
 def nothing_is_lost_while_reading(
-    responses: pl.DataFrame, found: pl.DataFrame, unreadable: pl.DataFrame
+    relations: pl.DataFrame, responses: pl.DataFrame, unreadable: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """Answers = read + unreadable, statements = relations + refused."""
+    """Answers = read + unreadable, statements = relations + refused, and every value is as described."""
     from pkgraph.relations import RULES
     from pkgraph.relations.conservation import Stage
 
-    stage = Stage(responses, found, unreadable)
-    return rules_result(
-        {name: (sentence, count(stage)) for name, (sentence, count) in RULES.items()}, responses.height
-    )
+    stage = Stage(responses, relations, unreadable)
+    rules = [Outcome(name, responses.height, count(stage)) for name, (_, count) in RULES.items()]
+    return _result([*rules, *validate(relations, tables.RELATIONS, may_be_empty=True)])
 
 
 @dg.asset_check(
@@ -116,20 +108,19 @@ def nothing_is_lost_while_reading(
     },
 )
 def nothing_is_lost_while_mapping(
-    relations: pl.DataFrame, mapped: pl.DataFrame, unmapped: pl.DataFrame
+    mapped_relations: pl.DataFrame, relations: pl.DataFrame, unmapped: pl.DataFrame
 ) -> dg.AssetCheckResult:
-    """Each relation is mapped or refused, and none is both."""
+    """Each relation is mapped or refused, none is both, and every value is as described."""
     from pkgraph.mapping.conservation import RULES, MappingStage
 
-    stage = MappingStage(relations, mapped, unmapped)
-    return rules_result(
-        {name: (sentence, count(stage)) for name, (sentence, count) in RULES.items()}, relations.height
-    )
+    stage = MappingStage(relations, mapped_relations, unmapped)
+    rules = [Outcome(name, relations.height, count(stage)) for name, (_, count) in RULES.items()]
+    return _result([*rules, *validate(mapped_relations, tables.MAPPED_RELATIONS, may_be_empty=True)])
 
 
 @dg.asset_check(asset="relation_evidence", blocking=True, partitions_def=CATEGORIES)
 def every_signal_is_in_its_range(relation_evidence: pl.DataFrame) -> dg.AssetCheckResult:
-    """Signals lie in the ranges their descriptions promise, are finite, and are missing only where they may be."""
+    """Signals lie in the ranges they promise, are finite, and missing only where they may be."""
     return _result(ranges(relation_evidence, tables.RELATION_EVIDENCE))
 
 
@@ -137,31 +128,20 @@ def every_signal_is_in_its_range(relation_evidence: pl.DataFrame) -> dg.AssetChe
 def the_gate_of_the_category_is_open(
     scored_relations: pl.DataFrame, artifacts: Artifacts
 ) -> dg.AssetCheckResult:
-    """The suite of the table and the rules of verdicts; `accepted_relations` judges by the same once more."""
+    """The suite of the table and the gate's own rules, by which `accepted_relations` judges once more."""
     from pkgraph.acceptance.judgement import Judgement
 
     gate = category_gate(scored_relations, Judgement.from_json(artifacts.read(JUDGEMENT)))
-    return _result(
-        [
-            Outcome(
-                name,
-                n_rows=n,
-                n_unexpected=gate.broken.get(name, 0),
-                passed=bool(n) and name not in gate.broken,
-            )
-            for name, n in gate.evaluated.items()
-        ]
-    )
+    rules = [Outcome(name, n, gate.broken.get(name, 0 if n else 1)) for name, n in gate.evaluated.items()]
+    return _result([*validate(scored_relations, tables.SCORED_RELATIONS), *rules])
 
 
 CHECKS = (
     contract_check(tables.PRODUCTS, is_cut=False),
     contract_check(tables.KINDS, is_cut=False),
-    contract_check(tables.PROMPTS),
+    every_prompt_is_rendered_once,
     contract_check(tables.LLM_RESPONSES),
-    contract_check(tables.RELATIONS, may_be_empty=True),
     nothing_is_lost_while_reading,
-    contract_check(tables.MAPPED_RELATIONS, may_be_empty=True),
     nothing_is_lost_while_mapping,
     every_signal_is_in_its_range,
     the_gate_of_the_category_is_open,

@@ -34,8 +34,11 @@ class Outcome:
     expectation: str
     n_rows: int
     n_unexpected: int
-    passed: bool
     sample: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.n_unexpected == 0
 
 
 def expectations_of(table: Table) -> list[Any]:
@@ -89,13 +92,10 @@ def validate(frame: pl.DataFrame, table: Table, *, may_be_empty: bool = False) -
         may_be_empty: For tables of refusals, of which none is a good day.
     """
     if may_be_empty and frame.is_empty():
-        return [Outcome("table: may be empty, and is", n_rows=0, n_unexpected=0, passed=True)]
+        return [Outcome("table: may be empty, and is", n_rows=1, n_unexpected=0)]
     missing = [name for name in table.columns if name not in frame.columns]
     if missing:
-        return [
-            Outcome(f"{name}: the column exists", frame.height, frame.height, passed=False)
-            for name in missing
-        ]
+        return [Outcome(f"{name}: the column exists", frame.height, max(frame.height, 1)) for name in missing]
     return [*_run(expectations_of(table), frame), *_finite(frame, table)]
 
 
@@ -134,8 +134,7 @@ def _outcome(one: Any, n_rows: int) -> Outcome:
     return Outcome(
         expectation=f"{column}: {name.replace('_', ' ')}{f' ({detail})' if detail else ''}",
         n_rows=n_rows,
-        n_unexpected=int(unexpected if unexpected is not None else not passed),
-        passed=passed,
+        n_unexpected=0 if passed else max(1, unexpected or 0),
         sample=tuple(str(value)[:80] for value in one.result.get("partial_unexpected_list", ())[:5]),
     )
 
@@ -158,8 +157,7 @@ def ranges(frame: pl.DataFrame, table: Table) -> list[Outcome]:
 
 
 def _counted(expectation: str, frame: pl.DataFrame, offends: pl.Series) -> Outcome:
-    n = int(offends.sum() or 0)
-    return Outcome(expectation, frame.height, n, passed=n == 0)
+    return Outcome(expectation, frame.height, int(offends.sum() or 0))
 
 
 def _finite(frame: pl.DataFrame, table: Table) -> list[Outcome]:
@@ -167,13 +165,13 @@ def _finite(frame: pl.DataFrame, table: Table) -> list[Outcome]:
     for name, column in table.columns.items():
         if column.dtype.is_float():
             bad = frame.filter(~frame[name].is_finite().fill_null(value=True))
-            found.append(Outcome(f"{name}: to be finite", frame.height, bad.height, passed=bad.is_empty()))
+            found.append(Outcome(f"{name}: to be finite", frame.height, bad.height))
     return found
 
 
 def report(outcomes: Sequence[Outcome]) -> GateReport:
     """The outcomes as a gate's report: it is open only if something was evaluated and nothing is broken."""
     return GateReport(
-        evaluated={one.expectation: max(one.n_rows, int(one.passed)) for one in outcomes},
-        broken={one.expectation: max(one.n_unexpected, 1) for one in outcomes if not one.passed},
+        evaluated={one.expectation: one.n_rows for one in outcomes},
+        broken={one.expectation: one.n_unexpected for one in outcomes if not one.passed},
     )

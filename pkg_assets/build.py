@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import dagster as dg
 import polars as pl
 
-from pkg_assets.instance import environment, prepare_dagster
+from pkg_assets.instance import build_instance, environment, prepare_dagster
 from pkg_assets.runs import Runner, sweep_dead_runs
 from pkg_assets.staleness import prompts_by_category
 from pkgraph.errors import InputError
@@ -156,7 +155,7 @@ def build(home: Home, request: Request, *, tick: Tick, may_ask: Callable[[str], 
     from pkg_assets.definitions import build_defs
 
     report = BuildReport()
-    with dg.DagsterInstance.get() as instance:
+    with build_instance(home) as instance:
         sweep_dead_runs(instance)
         runner = Runner(build_defs(), instance)
         _single(runner, "read_catalog", tick, "reading the catalog")

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from pkg_assets.inputs import fingerprints
+from pkg_assets.knowledge import all_evidence
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import (
     OWNERS,
@@ -21,11 +22,9 @@ from pkg_assets.reporting import (
 from pkgraph.acceptance.judgement import Judging
 from pkgraph.tables import (
     LABELLED_RELATIONS,
-    MAPPED_RELATIONS,
     REJECTED_LABELS,
     RELATION_LABELS,
     RELATIONS,
-    UNMAPPED_PRODUCTS,
 )
 from resources.artifacts import JUDGEMENT, Artifacts
 from resources.shop import Shop
@@ -72,27 +71,22 @@ def labels(
     owners=OWNERS,
     kinds={"scikitlearn"},
     code_version="1",
-    deps=["relations", "mapped_relations", "unmapped_products", "kind_index"],
+    deps=["relations", "mapped_relations", "unmapped_products", "kind_index", "co_purchase", "kinds"],
 )
 def hallucination_classifier(
     context: dg.AssetExecutionContext,
     labelled_relations: pl.DataFrame,
-    co_purchase: pl.DataFrame,
-    kinds: pl.DataFrame,
     shop: Shop,
     tables: TableStore,
     artifacts: Artifacts,
 ) -> dg.MaterializeResult[None]:
     """Trained on labels, calibrated, under a certified threshold; without labels, the pretrained one."""
     from pkgraph.acceptance.judgement import make_judgement
-    from pkgraph.evidence import gather_evidence
 
     keys, settings = category_keys(context.instance), shop.settings()
-    mapped = tables.read_all(MAPPED_RELATIONS, keys)
-    unmapped = tables.read_all(UNMAPPED_PRODUCTS, keys)
     judging = make_judgement(
         tables.read_all(RELATIONS, keys),
-        gather_evidence(mapped, mapped, unmapped_part=unmapped, co_purchase=co_purchase, kinds=kinds),
+        all_evidence(tables, keys),
         labelled_relations,
         alpha=settings.gate.alpha,
         delta=settings.gate.delta,

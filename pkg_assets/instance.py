@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dagster as dg
+
 from pkgraph.home import Home
 
 # retry_on_asset_or_op_failure: a run that failed by a check must not be retried as if it were an accident.
@@ -23,12 +25,30 @@ freshness:
 """
 
 
+# A build prints to its own terminal: capturing its output once more starts two processes a run.
+BUILD_YAML = "build.yaml"
+_NO_CAPTURE = """\
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
+"""
+
+
 def prepare_dagster(home: Home) -> None:
     """Write dagster.yaml where there is none; a user's own is left alone."""
     home.dagster.mkdir(parents=True, exist_ok=True)
     config = home.dagster / "dagster.yaml"
     if not config.exists():
         config.write_text(DAGSTER_YAML, encoding="utf-8")
+
+
+def build_instance(home: Home) -> dg.DagsterInstance:
+    """The same instance as in the UI, with its storage, but without capturing output."""
+    config = (home.dagster / "dagster.yaml").read_text(encoding="utf-8")
+    if "compute_logs:" not in config:
+        config += _NO_CAPTURE
+    (home.dagster / BUILD_YAML).write_text(config, encoding="utf-8")
+    return dg.DagsterInstance.from_config(str(home.dagster), BUILD_YAML)
 
 
 def environment(home: Home) -> dict[str, str]:

@@ -54,7 +54,7 @@ def published_graph(
     answer_ledger: AnswerLedger,
     graph_store: GraphStore,
 ) -> dg.MaterializeResult[None]:
-    """An immutable snapshot of every accepted relation; the gate runs on its bytes before they are committed."""
+    """An immutable snapshot of every accepted relation, judged on its bytes before it is committed."""
     from pkgraph.snapshot import publish
     from pkgraph.snapshot.compile import compile_graph
 

@@ -110,7 +110,9 @@ class PromptSettings(_Section):
 
 
 class LabelSettings(_Section):
-    relations: str | None = Field(default=None, description="TSV: relation, holds, reason, annotator.")
+    relations: str | None = Field(
+        default=None, description="TSV: prompt_id, model, position, holds, reason, annotator."
+    )
     mapping: str | None = Field(default=None, description="TSV: phrase, type, category, fit.")
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 class AnswerLedger(dg.ConfigurableResource[None]):
     home: str = Field(description="The home folder of the shop.")
-    url: str | None = Field(default=None, description="SQLAlchemy URL; without it, a SQLite file in the home folder.")
+    url: str | None = Field(
+        default=None, description="SQLAlchemy URL; without it, a SQLite file in the home folder."
+    )
 
     def open(self) -> Ledger:
         from pkgraph.llm.ledger import Ledger

@@ -53,14 +53,18 @@ def basket_signals(rows: pl.DataFrame, co_purchase: pl.DataFrame | None) -> pl.D
         unknown = pl.lit(None, pl.Float64)
         return rows.with_columns(lift_low_log=unknown, lift_log=unknown)
     lift = (pl.col("n_both") + _HALF) / (pl.col("expected") + _HALF)
-    pairs = co_purchase.select(
+    pairs = co_purchase.lazy().select(
         "kind_a_id",
         "kind_b_id",
         lift_low_log=pl.col("lift_low").log(2).clip(_LOG_LOW, _LOG_HIGH),
         lift_log=lift.log(2).clip(_LOG_LOW, _LOG_HIGH),
     )
-    there = pairs.rename({"kind_a_id": "source_kind_id", "kind_b_id": "target_kind_id"})
-    back = pairs.rename({"kind_b_id": "source_kind_id", "kind_a_id": "target_kind_id"}).select(there.columns)
-    key = ["source_kind_id", "target_kind_id"]
-    both_ways = pl.concat([there, back]).unique(key, keep="first", maintain_order=True)
-    return rows.join(both_ways, on=key, how="left", maintain_order="left")
+    # A pair is listed once, the smaller id first; a row without a source kind has no pair.
+    ends = ("source_kind_id", "target_kind_id")
+    has_both = pl.all_horizontal(pl.col(end).is_not_null() for end in ends)
+    named = rows.lazy().with_columns(
+        kind_a_id=pl.when(has_both).then(pl.min_horizontal(ends)),
+        kind_b_id=pl.when(has_both).then(pl.max_horizontal(ends)),
+    )
+    key = ["kind_a_id", "kind_b_id"]
+    return named.join(pairs, on=key, how="left", maintain_order="left").drop(key).collect()
