@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+
 import dagster as dg
 
 from pkgraph.home import Home
@@ -42,13 +46,30 @@ def prepare_dagster(home: Home) -> None:
         config.write_text(DAGSTER_YAML, encoding="utf-8")
 
 
-def build_instance(home: Home) -> dg.DagsterInstance:
+@contextmanager
+def build_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """The same instance as in the UI, with its storage, but without capturing output."""
     config = (home.dagster / "dagster.yaml").read_text(encoding="utf-8")
     if "compute_logs:" not in config:
         config += _NO_CAPTURE
     (home.dagster / BUILD_YAML).write_text(config, encoding="utf-8")
-    return dg.DagsterInstance.from_config(str(home.dagster), BUILD_YAML)
+    with dg.DagsterInstance.from_config(str(home.dagster), BUILD_YAML) as instance, _held_open(home):
+        yield instance
+
+
+@contextmanager
+def _held_open(home: Home) -> Iterator[None]:
+    """Keep one connection to each of Dagster's databases.
+
+    Dagster opens and closes one an event, and SQLite folds its log into the file whenever the last one closes:
+    that is a tenth of a build.
+    """
+    with ExitStack() as stack:
+        for path in (home.dagster / "history").glob("**/*.db"):
+            if path.name in {"runs.db", "index.db"}:
+                connection = stack.enter_context(closing(sqlite3.connect(path)))
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        yield
 
 
 def environment(home: Home) -> dict[str, str]:
