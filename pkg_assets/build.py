@@ -121,7 +121,6 @@ class BuildReport:
     failures: dict[str, str] = field(default_factory=dict)
     published: dict[str, object] = field(default_factory=dict)
     refused: str | None = None
-    examples: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -136,8 +135,6 @@ class BuildReport:
             return
         for name, value in self.published.items():
             yield f"{name}: {value}"
-        if self.examples:
-            yield self.examples
 
 
 def build(home: Home, request: Request, *, tick: Tick, may_ask: Callable[[str], bool]) -> BuildReport:

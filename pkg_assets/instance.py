@@ -61,7 +61,7 @@ def build_instance(home: Home) -> Iterator[dg.DagsterInstance]:
 def _held_open(home: Home) -> Iterator[None]:
     """Keep one connection to each of Dagster's databases.
 
-    Dagster opens and closes one an event, and SQLite folds its log into the file whenever the last one closes:
+    Dagster opens and closes one an event, and SQLite folds its log into the file whenever the last closes:
     that is a tenth of a build.
     """
     with ExitStack() as stack:

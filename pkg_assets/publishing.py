@@ -16,6 +16,7 @@ from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
 from pkgraph.acceptance.judgement import Judgement
 from pkgraph.errors import GateRefused
 from pkgraph.recommend import Graph
+from pkgraph.recommend.showcase import showcase
 from pkgraph.snapshot import Published
 from pkgraph.tables import ACCEPTED_RELATIONS
 from resources.answer_ledger import AnswerLedger
@@ -139,33 +140,15 @@ def claim(certificate: Mapping[str, Any] | None) -> str:
     if not certificate:
         return "none: published uncertified"
     return (
-        f"at most {certificate['bound']:.1%} of the published statements are wrong, with confidence "
+        f"at most {certificate['bound']:.2%} of the published statements are wrong, with confidence "
         f"{1 - certificate['delta']:.0%} ({certificate['n']} labels, {certificate['errors']} errors)"
     )
 
 
-def _examples(graph: Graph, n: int = 5) -> str:
-    """Recommendations for the most popular SKUs that have some."""
-    sections = graph.snapshot.sections
-    by_popularity = (-sections.sku_popularity).argsort(kind="stable")
-    rows: list[tuple[str, ...]] = []
-    seen: set[int] = set()
-    for row in by_popularity.tolist():
-        kind = int(sections.sku_kind[row])
-        if kind in seen or sections.row_offsets[kind] == sections.row_offsets[kind + 1]:
-            continue
-        seen.add(kind)
-        found = graph.recommend([sections.sku_ids[row]], k=3)
-        rows.extend(
-            (
-                sections.sku_titles[row],
-                item.title,
-                item.path.rationale,
-                item.path.explanation,
-                f"{item.score:.2f}",
-            )
-            for item in found.items
-        )
-        if len(seen) == n:
-            break
+def _examples(graph: Graph) -> str:
+    rows = [
+        (product.title, item.title, item.path.rationale, item.path.explanation, f"{item.score:.2f}")
+        for product, found in showcase(graph)
+        for item in found.items
+    ]
     return markdown_table(("for", "recommended", "rationale", "because", "score"), rows)

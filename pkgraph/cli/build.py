@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from pkgraph.cli.project import load, project_root
+from pkgraph.cli.reading import recommendation_table
 from pkgraph.cli.terminal import console, progress, safe
 from pkgraph.errors import InputError
 from pkgraph.home import Home
@@ -64,7 +65,21 @@ def build(
         report = builder.build(home, request, tick=tick, may_ask=lambda plan: _may_ask(plan, yes=yes))
     for line in report.lines():
         console.print(safe(line))
+    if not report.refused:
+        _show_what_it_knows(home)
     return int(report.exit_code)
+
+
+def _show_what_it_knows(home: Home) -> None:
+    from pkgraph.recommend import Graph
+    from pkgraph.recommend.showcase import showcase
+
+    shown = showcase(Graph.published(home.graph), 3)
+    for product, found in shown:
+        console.print(f"\n[bold]{safe(product.title)}[/]  {safe(product.sku)} · {safe(product.category)}")
+        console.print(recommendation_table(found))
+    sku = shown[0][0].sku if shown else "SKU"
+    console.print(f"\nNext: pkgraph recommend {safe(sku)} · pkgraph search pasta · make ui · make serve")
 
 
 def _may_ask(plan: str, *, yes: bool) -> bool:

@@ -58,7 +58,7 @@ def measure_graph(
         kinds: Table `kinds`.
         lines: Table `basket_lines`.
         cut_off: Earlier baskets are training, later ones are asked about.
-        n_cases: Held-out baskets at most; 1 000 make the interval of a rate of 0.12 two points wide each side.
+        n_cases: Held-out baskets at most; 1 000 make the interval of 0.12 two points wide each side.
     """
     cases = completion_cases(products, lines, cut_off=cut_off, n_cases=n_cases)
     recommenders: dict[str, Recommender] = {
