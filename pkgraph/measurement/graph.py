@@ -37,7 +37,7 @@ class GraphRecommender:
 
     def recommend(self, seed_kind_ids: Sequence[str], k: int) -> Sequence[str]:
         skus = [self._sku_of[kind] for kind in seed_kind_ids if kind in self._sku_of][:MAX_SEEDS]
-        found = self._graph.recommend(skus, k=k) if skus else None
+        found = self._graph.recommend(skus, k=k, max_per_phrase=k) if skus else None
         return [self._kind_of[item.sku] for item in found.items if item.sku in self._kind_of] if found else []
 
 

@@ -69,6 +69,7 @@ class Graph:
         relation_types: Iterable[str] | None = None,
         min_probability: float = 0.0,
         max_per_kind: int = 1,
+        max_per_phrase: int = 1,
         include_seed_kinds: bool = False,
     ) -> Recommendations:
         """Products that belong with the seeds, or serve the purpose, or both.
@@ -82,12 +83,13 @@ class Graph:
             relation_types: Count only these; None: all.
             min_probability: Count only paths whose statements hold with this probability, share 0-1.
             max_per_kind: Products of one kind at most, the most popular first.
+            max_per_phrase: Kinds at most that one product phrase of a model was resolved to.
             include_seed_kinds: Recommend other products of the seeds' own kinds too.
 
         Raises:
             InputError: An argument is outside its range; nothing was looked up.
         """
-        wanted = _checked(skus, k, relation_types, min_probability, max_per_kind)
+        wanted = _checked(skus, k, relation_types, min_probability, min(max_per_kind, max_per_phrase))
         rows = {sku: self._sections.sku_ids.find(sku) for sku in skus}
         rationales = resolve_purpose(self._sections, purpose) if purpose is not None else []
         sources = self._sources(rows, rationales)
@@ -97,6 +99,7 @@ class Graph:
             hidden_kinds=frozenset() if include_seed_kinds else frozenset(source.node for source in sources),
             available=available,
             max_per_kind=max_per_kind,
+            max_per_phrase=max_per_phrase,
         )
         return Recommendations(
             items=self._items(sources, k, wanted, picker),
@@ -173,7 +176,7 @@ def _checked(
     k: int,
     relation_types: Iterable[str] | None,
     min_probability: float,
-    max_per_kind: int,
+    at_most: int,
 ) -> Filter:
     types = None if relation_types is None else frozenset(str(name) for name in relation_types)
     unknown = sorted((types or frozenset()) - {str(name) for name in RelationType})
@@ -182,7 +185,7 @@ def _checked(
         f"{len(skus)} seeds were given, {MAX_SEEDS} are allowed": len(skus) > MAX_SEEDS,
         "seeds are a list of SKUs, not one text": isinstance(skus, str),
         f"min_probability is {min_probability}, it is a share 0-1": not 0 <= min_probability <= 1,
-        f"max_per_kind is {max_per_kind}, it must be at least 1": max_per_kind < 1,
+        f"max_per_kind and max_per_phrase must be at least 1, one is {at_most}": at_most < 1,
         f"there is no relation type {', '.join(unknown)}": bool(unknown),
     }
     broken = [sentence for sentence, is_broken in faults.items() if is_broken]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pkgraph.recommend.ranking import ranked
+from pkgraph.recommend.ranking import phrase_of_each, ranked
 
 if TYPE_CHECKING:
     from pkgraph.recommend.ranking import Arrivals
@@ -33,6 +34,8 @@ class Picker:
         hidden: SKUs that must not appear: seeds and exclusions.
         hidden_kinds: Kinds of which nothing may appear.
         available: None: everything is in stock.
+        max_per_phrase: Kinds at most that one product phrase was resolved to: "breakfast cereal" is adult,
+            kids' and family cereal, and three of them say no more than one.
     """
 
     sections: Sections
@@ -40,16 +43,23 @@ class Picker:
     hidden_kinds: frozenset[int]
     available: Available | None
     max_per_kind: int
+    max_per_phrase: int
 
     def pick(self, arrivals: Arrivals, k: int) -> list[Picked]:
         """The k best products, ties by SKU."""
         kinds, weights = ranked(arrivals)
+        phrases = phrase_of_each(self.sections, arrivals)
+        taken: Counter[int] = Counter()
         picked: list[Picked] = []
         for kind, weight in zip(kinds.tolist(), weights.tolist(), strict=True):
             if len(picked) >= k and weight < picked[k - 1].weight:
                 break
-            if kind not in self.hidden_kinds:
-                picked += [Picked(row, kind, weight) for row in self._products_of(kind)]
+            phrase = phrases[kind]
+            if kind in self.hidden_kinds or (phrase >= 0 and taken[phrase] >= self.max_per_phrase):
+                continue
+            found = self._products_of(kind)
+            taken[phrase] += bool(found)
+            picked += [Picked(row, kind, weight) for row in found]
         return sorted(picked, key=lambda pick: (-pick.weight, pick.sku_row))[:k]
 
     def _products_of(self, kind: int) -> list[int]:

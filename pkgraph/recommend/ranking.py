@@ -101,3 +101,13 @@ def ranked(arrivals: Arrivals) -> tuple[Array, Array]:
     np.add.at(weights, inverse, arrivals.weight)
     order = np.lexsort((targets, -weights))
     return targets[order], weights[order]
+
+
+def phrase_of_each(s: Sections, arrivals: Arrivals) -> dict[int, int]:
+    """The product phrase behind each target on its heaviest path; -1 where the target is that path's source."""
+    order = np.lexsort((arrivals.path, arrivals.weight))
+    target, path = arrivals.target[order], arrivals.path[order]
+    edge = s.path_edge[path]
+    phrase = s.statement_phrase[s.edge_statement_offsets[edge]]
+    named = np.where(s.edge_target[edge] == target, phrase, -1)
+    return dict(zip(target.tolist(), named.tolist(), strict=True))  # the heaviest comes last and stays

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,8 +14,9 @@ from pkgraph.errors import InputError
 from pkgraph.model import kind_id
 from pkgraph.recommend import Graph, Recommendations
 from pkgraph.recommend.ranking import Filter, arrivals_by_paths, arrivals_by_rows, ranked
+from pkgraph.snapshot.compile import compile_graph
 from tests.published import graph_of, publish_shop
-from tests.shop import STATEMENTS, Told
+from tests.shop import STATEMENTS, Told, accepted, products
 
 
 @pytest.fixture(scope="module")
@@ -224,3 +226,22 @@ def test_search_takes_any_text(text: str, graph: Graph) -> None:
 def test_the_published_graph_opens_in_one_call(tmp_path: Path) -> None:
     published = publish_shop(tmp_path, graph_of(STATEMENTS[:2]))
     assert Graph.published(tmp_path).snapshot_id == published.snapshot_id
+
+
+def test_kinds_of_one_product_phrase_are_shown_once(tmp_path: Path) -> None:
+    told: list[Told] = [
+        ("carnations", "complement", "mother's day gift", "chocolates", 0.9, "Sweets go with flowers."),
+        ("carnations", "complement", "mother's day gift", "candles", 0.8, "Sweets go with flowers."),
+        ("carnations", "accessory", "keeping flowers fresh", "vases", 0.7, "Cut flowers stand in a vase."),
+    ]
+    one_phrase = accepted(told).with_columns(
+        product=pl.when(pl.col("rationale") == "mother's day gift")
+        .then(pl.lit("sweets"))
+        .otherwise(pl.col("product"))
+    )
+    graph = Graph.open(publish_shop(tmp_path, compile_graph(products(), one_phrase)).path)
+
+    assert skus(graph.recommend(["f1"], max_per_phrase=1)) == ["k1", "v1"]
+    assert skus(graph.recommend(["f1"], max_per_phrase=2)) == ["k1", "g1", "v1"]
+    # Where the best kind of the phrase is out of stock, the next one stands for it.
+    assert skus(graph.recommend(["f1"], available={"g1", "v1"})) == ["g1", "v1"]
