@@ -19,7 +19,7 @@ import polars as pl
 from pkg_assets.instance import build_instance, environment, prepare_dagster
 from pkg_assets.runs import Runner, sweep_dead_runs
 from pkg_assets.staleness import prompts_by_category
-from pkgraph.errors import InputError
+from pkgraph.errors import BudgetExceeded, InputError, LedgerError, ProviderGone
 from pkgraph.home import Home
 from pkgraph.llm import Ledger, ReplayLanguageModel
 from pkgraph.settings import Settings, read_settings, settings_from
@@ -174,15 +174,19 @@ def _single(runner: Runner, job: str, tick: Tick, step: str) -> None:
     tick(step, 1, 1)
 
 
+OF_ALL = (ProviderGone, InputError, BudgetExceeded, LedgerError)
+"""What one category fails by, every other one would: a missing key, a provider that refuses, no ledger."""
+
+
 def _each(runner: Runner, job: str, keys: Sequence[str], report: BuildReport, tick: Tick, step: str) -> None:
-    """One run a category; a failed one is reported and the others go on, unless the provider is gone."""
+    """One run a category; a failed one is reported and the others go on, unless all would fail by it."""
     for done, key in enumerate(keys):
         tick(step, done, len(keys))
         failure = runner.run(job, partition=key)[1]
         if failure is not None:
             report.failures[key] = failure.reason
-            if "ProviderGone" in failure.error:
-                raise failure.as_error(job)
+            if isinstance(error := failure.as_error(job), OF_ALL):
+                raise error
     tick(step, len(keys), len(keys))
 
 
@@ -215,7 +219,9 @@ def _is_wanted(prompts: pl.DataFrame, categories: tuple[str, ...]) -> pl.Expr:
     known = {*prompts["category_key"], *prompts["category"]}
     unknown = [name for name in categories if name not in known]
     if unknown:
-        near = difflib.get_close_matches(unknown[0].upper(), sorted(known), n=3, cutoff=0.3)
+        by_letters = {name.casefold(): name for name in sorted(known)}
+        found = difflib.get_close_matches(unknown[0].casefold(), list(by_letters), n=3, cutoff=0.3)
+        near = [by_letters[name] for name in found]
         raise InputError(
             f"The catalog has no category {', '.join(repr(name) for name in unknown)}.",
             remedy=f"Did you mean {', '.join(map(repr, near))}?" if near else "See them in `pkgraph ui`.",
