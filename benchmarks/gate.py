@@ -236,9 +236,7 @@ def print_mapping(demo: Demo) -> None:
     print(
         f"\nMapping, not in the bound: {met.height - wrong} of {met.height} labelled pairs that it made fit;"
     )
-    print(
-        f"  at most {most:.1%} wrong at 95 %. Part of these labels calibrated it."
-    )
+    print(f"  at most {most:.1%} wrong at 95 %. Part of these labels calibrated it.")
 
 
 def print_labels(labels: JoinedLabels, mapped: pl.DataFrame) -> None:

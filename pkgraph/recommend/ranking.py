@@ -104,7 +104,7 @@ def ranked(arrivals: Arrivals) -> tuple[Array, Array]:
 
 
 def phrase_of_each(s: Sections, arrivals: Arrivals) -> dict[int, int]:
-    """The product phrase behind each target on its heaviest path; -1 where the target is that path's source."""
+    """The product phrase behind each target on its heaviest path; -1 where the target is the source of it."""
     order = np.lexsort((arrivals.path, arrivals.weight))
     target, path = arrivals.target[order], arrivals.path[order]
     edge = s.path_edge[path]
