@@ -158,8 +158,8 @@ def killing(kill: Moment | None) -> Iterator[None]:
     def deadly_publish(*arguments: Any, **named: Any) -> Any:
         return publish(*arguments, **named, moment=lambda name: strike("after", name))
 
-    TableStore.write = deadly_write  # type: ignore[method-assign, assignment]
-    Artifacts.replacing = deadly_replacing  # type: ignore[method-assign, assignment]
+    TableStore.write = deadly_write  # type: ignore[method-assign]
+    Artifacts.replacing = deadly_replacing  # type: ignore[method-assign]
     snapshot.publish = deadly_publish
     yield
     raise AssertionError(f"the build ended without passing {kill}")
