@@ -1,7 +1,7 @@
 """How long the published graph takes to open and to answer: `python -m benchmarks.serving [--home .pkgraph]`.
 
-A dict of lists, the simplest thing a service could hold in memory instead, answers the one-seed question in the
-same run; the ratio is what explanation paths, filters and the memory map cost.
+A dict of lists, the simplest thing a service could hold in memory instead, answers the one-seed question in
+the same run; the ratio is what explanation paths, filters and the memory map cost.
 """
 
 from __future__ import annotations

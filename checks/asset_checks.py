@@ -16,6 +16,8 @@ from pkg_assets.partitions import CATEGORIES
 from pkgraph import tables
 from pkgraph.tables import Table
 from resources.artifacts import JUDGEMENT, Artifacts
+from resources.graph_store import GraphStore
+from resources.shop import Shop
 
 # Checks on partitions are preview in dagster 1.13, which the version range in pyproject.toml pins.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=".*partitions_def.*")
@@ -66,6 +68,38 @@ def contract_check(
         return _result(validate(frame, table, may_be_empty=may_be_empty))
 
     return check
+
+
+@dg.asset_check(asset="products", blocking=True, additional_ins={"rejected": dg.AssetIn("rejected_products")})
+def every_row_of_the_delivery_is_kept_or_rejected(
+    context: dg.AssetCheckExecutionContext, products: pl.DataFrame, rejected: pl.DataFrame
+) -> dg.AssetCheckResult:
+    """Rows delivered = products + rejected rows."""
+    event = context.instance.get_latest_materialization_event(dg.AssetKey("products"))
+    said = event.asset_materialization.metadata["n_rows_delivered"].value if event else None
+    delivered = said if isinstance(said, int) else -1
+    lost = abs(delivered - products.height - rejected.height)
+    return _result([Outcome("rows delivered = kept + rejected", max(delivered, 0), lost)])
+
+
+@dg.asset_check(asset="products")
+def few_of_the_served_skus_are_gone(
+    products: pl.DataFrame, graph_store: GraphStore, shop: Shop
+) -> dg.AssetCheckResult:
+    """A catalog that lost too many of the SKUs that are served now will not be published without a reason."""
+    served, limit = graph_store.served_skus(), shop.settings().gate.max_sku_loss
+    gone = served - set(products["sku"])
+    share = len(gone) / max(len(served), 1)
+    return dg.AssetCheckResult(
+        passed=share <= limit,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "n_gone": len(gone),
+            "share_gone": share,
+            "limit": limit,
+            "sample": ", ".join(sorted(gone)[:5]),
+        },
+    )
 
 
 @dg.asset_check(asset="prompts", blocking=True, partitions_def=CATEGORIES)
@@ -136,8 +170,21 @@ def the_gate_of_the_category_is_open(
     return _result([*validate(scored_relations, tables.SCORED_RELATIONS), *rules])
 
 
+@dg.asset_check(asset="published_graph")
+def every_rule_holds_of_the_published_bytes(graph_store: GraphStore) -> dg.AssetCheckResult:
+    """What publishing asked, asked again of what is served: checksums, then every rule of a graph."""
+    from pkgraph.snapshot import judge_by_rules, open_published
+
+    served = open_published(graph_store.root, verify=True)
+    found = judge_by_rules(served.sections, served.manifest.intake)
+    rules = [Outcome(name, n, found.broken.get(name, 0 if n else 1)) for name, n in found.evaluated.items()]
+    return _result(rules, snapshot_id=served.snapshot_id)
+
+
 CHECKS = (
     contract_check(tables.PRODUCTS, is_cut=False),
+    every_row_of_the_delivery_is_kept_or_rejected,
+    few_of_the_served_skus_are_gone,
     contract_check(tables.KINDS, is_cut=False),
     every_prompt_is_rendered_once,
     contract_check(tables.LLM_RESPONSES),
@@ -145,4 +192,5 @@ CHECKS = (
     nothing_is_lost_while_mapping,
     every_signal_is_in_its_range,
     the_gate_of_the_category_is_open,
+    every_rule_holds_of_the_published_bytes,
 )

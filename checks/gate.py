@@ -54,11 +54,10 @@ def candidate_gate(
     Args:
         accepted: Table `accepted_relations` of all categories.
         products: Table `products`.
-        judgement: The one that is in force; what another one accepted does not go out under it.
+        judgement: The one that is in force; what it judged must reach its threshold.
         served_skus: SKUs of the snapshot that is served now; empty where none is or the loss is accepted.
         max_sku_loss: Share 0-1 of them that may be missing.
     """
-    threshold = judgement.policy.threshold * judgement.policy.min_match_score
 
     def judge(candidate: Snapshot) -> GateReport:
         statements = statements_of(candidate)
@@ -66,8 +65,7 @@ def candidate_gate(
             [
                 *validate(statements, GRAPH_STATEMENTS),
                 _nothing_else_got_in(statements, accepted),
-                _one_classifier_judged_all(accepted, judgement),
-                _nothing_is_below(statements, threshold),
+                _nothing_is_below(statements, accepted, judgement),
                 _no_product_is_made_up(candidate, products),
                 _few_skus_are_lost(candidate, served_skus, max_sku_loss),
             ]
@@ -86,17 +84,14 @@ def _nothing_else_got_in(statements: pl.DataFrame, accepted: pl.DataFrame) -> Ou
     return _outcome("every_statement_was_accepted", statements.height, strange["relation_id"].to_list())
 
 
-def _one_classifier_judged_all(accepted: pl.DataFrame, judgement: Judgement) -> Outcome:
-    other = accepted.filter(pl.col("classifier").ne_missing(judgement.classifier.content_hash))
+def _nothing_is_below(statements: pl.DataFrame, accepted: pl.DataFrame, judgement: Judgement) -> Outcome:
+    """Of what this judgement accepted; what stays from an earlier one was held to that one's threshold."""
+    threshold = judgement.policy.threshold * judgement.policy.min_match_score
+    present = accepted.filter(pl.col("classifier") == judgement.classifier.content_hash)
+    judged = statements.join(present, on=["relation_id", "target_kind_id"], how="semi")
+    below = judged.filter(~(pl.col("probability") >= threshold))
     return _outcome(
-        "every_statement_was_judged_by_this_classifier", accepted.height, set(other["relation_id"])
-    )
-
-
-def _nothing_is_below(statements: pl.DataFrame, threshold: float) -> Outcome:
-    below = statements.filter(~(pl.col("probability") >= threshold))
-    return _outcome(
-        f"every_probability_reaches_{threshold:.4g}", statements.height, below["relation_id"].to_list()
+        f"every_probability_reaches_{threshold:.4g}", statements.height, list(below["relation_id"])
     )
 
 

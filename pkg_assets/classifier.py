@@ -13,7 +13,6 @@ from pkg_assets.reporting import (
     OWNERS,
     count_table,
     counts,
-    fingerprint,
     picture,
     sample_rows,
     table_result,
@@ -84,14 +83,15 @@ def hallucination_classifier(
     from pkgraph.acceptance.judgement import make_judgement
 
     keys, settings = category_keys(context.instance), shop.settings()
+    relations = tables.read_all(RELATIONS, keys)
     judging = make_judgement(
-        tables.read_all(RELATIONS, keys),
+        relations,
         all_evidence(tables, keys),
         labelled_relations,
         alpha=settings.gate.alpha,
         delta=settings.gate.delta,
         label_source=settings.labels.relations or "none",
-        fingerprints=fingerprints(settings, artifacts, labels=fingerprint(labelled_relations)),
+        fingerprints=fingerprints(settings, artifacts, labels=labelled_relations, relations=relations),
     )
     with artifacts.replacing(JUDGEMENT) as path:
         path.write_text(judging.judgement.to_json(), encoding="utf-8")

@@ -2,18 +2,24 @@
 
 from pathlib import Path
 
+import polars as pl
+
+from pkg_assets.reporting import fingerprint
 from pkgraph.model import content_key
 from pkgraph.settings import Settings
 from resources.artifacts import INDEX, Artifacts
 
 
-def fingerprints(settings: Settings, artifacts: Artifacts, *, labels: str) -> dict[str, str]:
-    """Keys of models, prompt templates, mapping and labels.
+def fingerprints(
+    settings: Settings, artifacts: Artifacts, *, labels: pl.DataFrame, relations: pl.DataFrame
+) -> dict[str, str]:
+    """Keys of models, prompt templates, mapping, labels and the statements that were judged.
 
     Args:
         settings: The shop's.
         artifacts: Holds the phrase index.
-        labels: Key of the table `labelled_relations`.
+        labels: Table `labelled_relations`.
+        relations: Table `relations` of all categories.
     """
     from pkgraph.mapping import KindIndex
     from pkgraph.prompts import load_template
@@ -24,7 +30,8 @@ def fingerprints(settings: Settings, artifacts: Artifacts, *, labels: str) -> di
     ]
     models = sorted(model.name for model in settings.models)
     return {
-        "labels": labels,
+        "labels": fingerprint(labels),
+        "statements": fingerprint(relations.select("relation_id").sort("relation_id")),
         "mapping": KindIndex.load(artifacts.path(INDEX)).fingerprint,
         "models": content_key("models", *models),
         "templates": content_key(

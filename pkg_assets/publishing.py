@@ -13,12 +13,13 @@ from checks.gate import candidate_gate
 from pkg_assets.inputs import fingerprints
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
+from pkgraph.acceptance.certificate import Certificate
 from pkgraph.acceptance.judgement import Judgement
 from pkgraph.errors import GateRefused
 from pkgraph.recommend import Graph
 from pkgraph.recommend.showcase import showcase
 from pkgraph.snapshot import Published
-from pkgraph.tables import ACCEPTED_RELATIONS
+from pkgraph.tables import ACCEPTED_RELATIONS, RELATIONS
 from resources.answer_ledger import AnswerLedger
 from resources.artifacts import JUDGEMENT, Artifacts
 from resources.graph_store import GraphStore
@@ -61,10 +62,13 @@ def published_graph(
 
     settings = shop.settings()
     judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
-    accepted = tables.read_all(ACCEPTED_RELATIONS, category_keys(context.instance))
-    inputs = fingerprints(settings, artifacts, labels=fingerprint(labelled_relations))
+    keys = category_keys(context.instance)
+    accepted = tables.read_all(ACCEPTED_RELATIONS, keys)
+    inputs = fingerprints(
+        settings, artifacts, labels=labelled_relations, relations=tables.read_all(RELATIONS, keys)
+    )
     inputs["classifier"] = judgement.classifier.content_hash
-    certificate = _certificate(judgement, inputs, config.accept_uncertified)
+    certificate = _certificate(judgement, accepted, inputs, config.accept_uncertified)
     with answer_ledger.open() as ledger:
         answers = ledger.totals().high_water_mark
     published = publish(
@@ -96,7 +100,7 @@ def published_graph(
 
 
 def _certificate(
-    judgement: Judgement, inputs: Mapping[str, str], override: str | None
+    judgement: Judgement, accepted: pl.DataFrame, inputs: Mapping[str, str], override: str | None
 ) -> dict[str, Any] | None:
     """The certificate's record where it stands, None where a person said why it may be missing.
 
@@ -104,16 +108,37 @@ def _certificate(
         GateRefused: There is none, or it is void, and nobody took it on.
     """
     certificate = judgement.policy.certificate
-    void = certificate.is_void(inputs) if certificate else ()
+    void = (
+        _why_void(certificate, judgement, accepted, inputs)
+        if certificate
+        else judgement.policy.why_uncertified
+    )
     if certificate is not None and not void:
         return certificate.to_record()
     if override:
         return None
-    why = f"another {', '.join(void)} than it was made for" if void else judgement.policy.why_uncertified
     raise GateRefused(
-        f"The graph has no valid certificate: {why}",
+        f"The graph has no valid certificate: {void}",
         remedy="Label relations and train again, or publish with --accept-uncertified REASON.",
     )
+
+
+def _why_void(
+    certificate: Certificate, judgement: Judgement, accepted: pl.DataFrame, inputs: Mapping[str, str]
+) -> str:
+    """Why the certificate does not speak of these relations; "" where it does."""
+    changed = certificate.is_void(inputs)
+    stale = accepted.filter(pl.col("classifier").ne_missing(judgement.classifier.content_hash)).height
+    bound = certificate.bound_over(accepted["relation_id"].n_unique())
+    reasons = (
+        (f"{', '.join(changed)} changed since it was made.", bool(changed)),
+        (f"Another classifier accepted {stale} of the relations.", stale > 0),
+        (
+            f"So few of the certified statements are left that up to {bound:.1%} may be wrong.",
+            bound > certificate.alpha,
+        ),
+    )
+    return " ".join(reason for reason, holds in reasons if holds)
 
 
 def _report(published: Published, graph: Graph) -> dict[str, Any]:
