@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 export PKGRAPH_HOME ?= $(CURDIR)/.pkgraph
 export LITELLM_LOCAL_MODEL_COST_MAP := True
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# The registry may stand behind a certificate that only this machine trusts.
+export UV_SYSTEM_CERTS ?= 1
 # Bytecode is compiled once at install; without it every import of dagster or great_expectations costs twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
