@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from checks.gate import candidate_gate
+from pkg_assets.accepted import accepted_as_judged
 from pkg_assets.inputs import fingerprints
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
@@ -19,7 +20,7 @@ from pkgraph.errors import GateRefused
 from pkgraph.recommend import Graph
 from pkgraph.recommend.showcase import showcase
 from pkgraph.snapshot import Published
-from pkgraph.tables import ACCEPTED_RELATIONS, RELATIONS
+from pkgraph.tables import RELATIONS
 from resources.answer_ledger import AnswerLedger
 from resources.artifacts import JUDGEMENT, Artifacts
 from resources.graph_store import GraphStore
@@ -63,7 +64,7 @@ def published_graph(
     settings = shop.settings()
     judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
     keys = category_keys(context.instance)
-    accepted = tables.read_all(ACCEPTED_RELATIONS, keys)
+    accepted = accepted_as_judged(context.instance, tables, keys)
     inputs = fingerprints(
         settings, artifacts, labels=labelled_relations, relations=tables.read_all(RELATIONS, keys)
     )
