@@ -158,9 +158,12 @@ def killing(kill: Moment | None) -> Iterator[None]:
     def deadly_publish(*arguments: Any, **named: Any) -> Any:
         return publish(*arguments, **named, moment=lambda name: strike("after", name))
 
-    TableStore.write = deadly_write  # type: ignore[method-assign]
-    Artifacts.replacing = deadly_replacing  # type: ignore[method-assign]
-    snapshot.publish = deadly_publish
+    for owner, name, deadly in (
+        (TableStore, "write", deadly_write),
+        (Artifacts, "replacing", deadly_replacing),
+        (snapshot, "publish", deadly_publish),
+    ):
+        setattr(owner, name, deadly)
     yield
     raise AssertionError(f"the build ended without passing {kill}")
 
