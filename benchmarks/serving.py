@@ -54,9 +54,8 @@ def main() -> None:
     plain = _times_us(lambda i: list(held[one[i][0]]))
     reference = float(np.percentile(plain, 50))
     print(f"{platform.machine()}, Python {platform.python_version()}, snapshot {graph.snapshot_id}:")
-    print(
-        f"{len(sections.sku_ids):,} SKUs, {len(sections.kind_ids):,} kinds, {graph.snapshot.n_edges:,} edges\n"
-    )
+    sizes = len(sections.sku_ids), len(sections.kind_ids), graph.snapshot.n_edges
+    print("{:,} SKUs, {:,} kinds, {:,} edges\n".format(*sizes))
     print(f"{'microseconds':<36} {'p50':>9} {'p99':>9} {'x dict':>9}")
     _row("a dict of lists, 1 seed", plain, reference)
     _row("recommend, 1 seed, 10 explained", _times_us(lambda i: graph.recommend(one[i])), reference)
