@@ -26,7 +26,7 @@ class Home:
 
     @property
     def settings(self) -> Path:
-        """The settings that the last build ran with, with absolute paths; the UI and later builds use them."""
+        """The settings of the last build, with absolute paths; the UI and later builds use them."""
         return self.root / "settings.json"
 
     @property

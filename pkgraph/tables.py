@@ -479,7 +479,7 @@ STALENESS_REPORT = Table(
 
 GRAPH_STATEMENTS = Table(
     "graph_statements",
-    "What a snapshot holds, a row a statement: read back from its bytes, so that a judge sees what is served.",
+    "What a snapshot holds, a row a statement: read back from its bytes, so that a judge sees what goes out.",
     {
         "relation_id": Column(pl.String, "Statement"),
         "edge": Column(pl.Int64, "Row of the edge it became", low=0),
