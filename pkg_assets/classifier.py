@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -99,13 +100,13 @@ def hallucination_classifier(
     return dg.MaterializeResult(metadata=_report(judging, settings.gate.alpha), data_version=version)
 
 
-def _report(judging: Judging, alpha: float) -> dict[str, object]:
+def _report(judging: Judging, alpha: float) -> dict[str, Any]:
     from pkgraph.acceptance import kept_against_bound_png, measure_by, reliability_png, score_histogram_png
 
     policy, judged = judging.judgement.policy, judging.judged
     labelled = judged.filter(pl.col("holds").is_not_null())
     certificate = policy.certificate
-    shown: dict[str, object] = {
+    shown: dict[str, Any] = {
         "threshold": policy.threshold,
         "certificate": dg.MetadataValue.json(certificate.to_record())
         if certificate
