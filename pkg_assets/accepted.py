@@ -1,7 +1,7 @@
 """What was accepted, read back only where it is what `accepted_relations` wrote.
 
 A table in the store can be written by anyone; what the asset accepted stands in the event of its
-materialization, as the data version of the rows. Comparing the 46 categories of the demo takes under a second.
+materialization, as the data version of the rows. The demo's 46 categories are compared in under a second.
 """
 
 from __future__ import annotations
