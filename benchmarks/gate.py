@@ -28,8 +28,8 @@ from pkgraph.acceptance import (
     statements_of,
     train_classifier,
 )
+from pkgraph.acceptance.classifier import deal
 from pkgraph.acceptance.member import signal_values
-from pkgraph.acceptance.training import deal
 from pkgraph.baskets import co_purchase, read_baskets
 from pkgraph.catalog import kinds_of, read_catalog
 from pkgraph.evidence import GROUPS, SIGNALS, gather_evidence

@@ -16,7 +16,14 @@ from pkgraph.cli.snapshots import rollback, snapshots, verify
 from pkgraph.cli.terminal import show_error
 from pkgraph.errors import PkgraphError
 
-EXIT_CODES = """\b
+HELP = """\b
+Examples:
+  pkgraph build                            the demo shop, or the shop of the last build
+  pkgraph search dry pasta                 find a SKU by words
+  pkgraph recommend 885863                 what belongs with it, and why
+  pkgraph recommend --purpose "taco night"
+
+\b
 Exit codes:
   0  done
   1  a fault of pkgraph itself
@@ -33,9 +40,7 @@ Environment:
 """
 
 
-@click.group(
-    epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(epilog=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="pkgraph")
 def cli() -> None:
     """Distil what a language model knows about your products into a graph, and recommend from it."""

@@ -11,12 +11,20 @@ import click
 
 from pkgraph.cli.project import load, project_root
 from pkgraph.cli.reading import recommendation_table
-from pkgraph.cli.terminal import console, progress, safe
+from pkgraph.cli.terminal import console, examples, progress, safe
 from pkgraph.errors import InputError
 from pkgraph.home import Home
 
 
-@click.command()
+@click.command(
+    short_help="Distil the categories, judge what was said, publish a graph.",
+    epilog=examples(
+        "pkgraph build",
+        'pkgraph build --category "TROPICAL FRUIT" --category PASTA',
+        "pkgraph build --settings shop.toml",
+        "pkgraph build --catalog shop.csv --model openai/my-model --api-base http://127.0.0.1:8000/v1",
+    ),
+)
 @click.option("--settings", type=click.Path(path_type=Path), help="The shop's settings file (TOML).")
 @click.option("--catalog", help="CSV, Parquet or JSONL with the columns sku, title, category [, kind].")
 @click.option("--answers", type=click.Path(path_type=Path), help="Recorded answers (JSONL) to replay.")
@@ -40,17 +48,10 @@ def build(
     accept_uncertified: str | None,
     accept_sku_loss: str | None,
 ) -> int:
-    r"""Distil the shop's categories, judge what was said, publish a graph.
+    """Distil the shop's categories, judge what was said, publish a graph.
 
     Without options it goes on with the settings of the last build, or builds the demo shop.
     What was answered before is never asked again.
-
-    \b
-    Examples:
-      pkgraph build
-      pkgraph build --category "TROPICAL FRUIT" --category PASTA
-      pkgraph build --settings shop.toml
-      pkgraph build --catalog shop.csv --model openai/my-model --api-base http://127.0.0.1:8000/v1
     """
     home = Home.from_environment(os.environ)
     builder = load("pkg_assets.build")
@@ -92,7 +93,7 @@ def _may_ask(plan: str, *, yes: bool) -> bool:
     return click.confirm("Ask it?")
 
 
-@click.command()
+@click.command(short_help="Open the Dagster UI on the same home folder.")
 @click.option("--port", default=3000, show_default=True, help="Port of the Dagster UI.")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Dagster's UI has no login: keep it local."

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.table import Table
 
-from pkgraph.cli.terminal import console, safe
+from pkgraph.cli.terminal import console, plain_table, safe
 from pkgraph.errors import PkgraphError
 from pkgraph.home import Home
 
@@ -38,15 +37,18 @@ class Finding:
         return not self.remedy
 
 
-@click.command()
+@click.command(short_help="Look over the installation and the home folder.")
 def doctor() -> int:
     """Look over the installation and the home folder; exit 1 where something needs a hand."""
     home = Home.from_environment(os.environ)
     findings = [*_installation(), *_disk(home), *_settings(home), *_ledger(home), *_graph(home), *_runs(home)]
-    table = Table("", "what", "found", "what to do")
+    table = plain_table("", "what", "found", "what to do")
     for one in findings:
         table.add_row(
-            "[green]✓[/]" if one.is_fine else "[red]✗[/]", one.subject, safe(one.detail), safe(one.remedy)
+            "[green]✓[/]" if one.is_fine else "[red]✗[/]",
+            safe(one.subject),
+            safe(one.detail),
+            safe(one.remedy),
         )
     console.print(table)
     return 0 if all(one.is_fine for one in findings) else 1
@@ -133,7 +135,10 @@ def _graph(home: Home) -> Iterator[Finding]:
     except PkgraphError as error:
         yield Finding("published graph", error.what, error.remedy or "run `pkgraph build`")
         return
-    yield Finding("published graph", f"{graph.snapshot_id}, {len(snapshots(home.graph))} commits")
+    n_commits = len(snapshots(home.graph))
+    yield Finding("published graph", f"{graph.snapshot_id}, {n_commits} commit{'s' * (n_commits != 1)}")
+    for reason in graph.skipped:
+        yield Finding("passed over", reason, "run `pkgraph build` to publish again")
 
 
 def _runs(home: Home) -> Iterator[Finding]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
-from pkgraph.cli.terminal import console, errors, safe
-from pkgraph.errors import InputError
+from pkgraph.cli.terminal import console, errors, examples, json_line, plain_table, safe
+from pkgraph.errors import InputError, SnapshotError
 from pkgraph.home import Home
 from pkgraph.model import RelationType
 
 if TYPE_CHECKING:
-    from pkgraph.recommend import Graph, Recommendations
+    from collections.abc import Sequence
 
+    from rich.table import Table
+
+    from pkgraph.recommend import Graph, Recommendations
+    from pkgraph.recommend.answers import Hit
+
+SEARCHED = 1_000
+"""Hits looked through, so that a kind with 400 sizes leaves room for others; as many as a graph gives (15 ms)."""
 _TYPES = click.Choice([one.value for one in RelationType])
 
 
@@ -33,13 +39,26 @@ def open_graph() -> Graph:
     return graph
 
 
-@click.command()
-@click.argument("skus", nargs=-1, metavar="SKU...")
+@click.command(
+    short_help="Recommend what belongs with products, or serves a purpose.",
+    epilog=examples(
+        "pkgraph recommend 885863",
+        "pkgraph recommend 885863 1029743 -k 5 --json",
+        'pkgraph recommend --purpose "taco night"',
+    ),
+)
+@click.argument("skus", nargs=-1, metavar="[SKU]...")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1, 100), help="How many.")
 @click.option("--purpose", help='What it is for, in words: "taco night".')
 @click.option("--relation", "relations", multiple=True, type=_TYPES, help="Only these relation types.")
 @click.option("--exclude", multiple=True, metavar="SKU", help="Never recommend this one.")
-@click.option("--max-per-kind", default=1, show_default=True, type=click.IntRange(1, 100))
+@click.option(
+    "--max-per-kind",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="How many that a shopper calls the same product.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def recommend(
     skus: tuple[str, ...],
@@ -51,14 +70,7 @@ def recommend(
     *,
     as_json: bool,
 ) -> int:
-    r"""Recommend products that belong with SKU..., or that serve a purpose, each with its reason.
-
-    \b
-    Examples:
-      pkgraph recommend 885863
-      pkgraph recommend 885863 1029743 -k 5 --json
-      pkgraph recommend --purpose "taco night"
-    """
+    """Recommend products that belong with SKU..., or that serve a purpose, each with its reason."""
     if not skus and not purpose:
         raise InputError(
             "Nothing to recommend for.", remedy="Name a SKU (`pkgraph search pasta`) or a --purpose."
@@ -72,11 +84,26 @@ def recommend(
         relation_types=relations or None,
         max_per_kind=max_per_kind,
     )
+    _refuse_unknown(skus, purpose, found)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found), ensure_ascii=False))
+        click.echo(json_line(dataclasses.asdict(found)))
     else:
         _show(graph, skus, purpose, found)
     return 0
+
+
+def _refuse_unknown(skus: tuple[str, ...], purpose: str | None, found: Recommendations) -> None:
+    """Name what the graph does not know; nothing known at all is a wrong argument."""
+    unknown = [f"SKU {sku}" for sku in found.unknown_skus]
+    if purpose is not None and not found.rationales:
+        unknown.append(f"purpose {purpose!r}")
+    if len(unknown) == len(set(skus)) + (purpose is not None):
+        raise InputError(
+            f"The graph does not know {', '.join(unknown)}.",
+            remedy="Find products and purposes by words: `pkgraph search pasta`.",
+        )
+    for one in unknown:
+        errors.print(f"[yellow]unknown[/] {safe(one)}")
 
 
 def _show(graph: Graph, skus: tuple[str, ...], purpose: str | None, found: Recommendations) -> None:
@@ -84,10 +111,8 @@ def _show(graph: Graph, skus: tuple[str, ...], purpose: str | None, found: Recom
         product = graph.product(sku)
         if product is not None:
             console.print(f"[bold]{safe(product.title)}[/]  {safe(sku)} · {safe(product.category)}")
-    for sku in found.unknown_skus:
-        errors.print(f"[yellow]unknown SKU[/] {safe(sku)}")
-    if purpose is not None:
-        console.print(f"[bold]{safe(', '.join(found.rationales) or 'no such purpose')}[/]")
+    if purpose is not None and found.rationales:
+        console.print(f"[bold]{safe(', '.join(found.rationales))}[/]")
     if not found.items:
         console.print("Nothing: the graph has no relation for it that passed the gate.")
         return
@@ -96,7 +121,7 @@ def _show(graph: Graph, skus: tuple[str, ...], purpose: str | None, found: Recom
 
 
 def recommendation_table(found: Recommendations) -> Table:
-    table = Table("product", "SKU", "why", "because", "score")
+    table = plain_table("product", "SKU", "why", "because", "score", numbers=("score",), whole=("SKU",))
     for item in found.items:
         why = f"{item.path.relation_type}: {item.path.rationale}"
         table.add_row(
@@ -105,37 +130,67 @@ def recommendation_table(found: Recommendations) -> Table:
     return table
 
 
-@click.command()
+@click.command(
+    short_help="Find products, kinds and purposes by words.",
+    epilog=examples("pkgraph search dry pasta", "pkgraph search --what purpose night"),
+)
 @click.argument("text", nargs=-1, required=True)
 @click.option("-k", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many.")
 @click.option("--what", type=click.Choice(["product", "kind", "purpose"]), help="Only these.")
-def search(text: tuple[str, ...], k: int, what: str | None) -> int:
-    r"""Find products, kinds and purposes by words or beginnings of words.
-
-    \b
-    Examples:
-      pkgraph search dry pasta
-      pkgraph search --what purpose night
-    """
-    hits = open_graph().search(" ".join(text), k, what=what)
+@click.option(
+    "--max-per-kind",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="How many that a shopper calls the same product.",
+)
+def search(text: tuple[str, ...], k: int, what: str | None, max_per_kind: int) -> int:
+    """Find products, kinds and purposes by words or beginnings of words."""
+    hits = _varied(open_graph().search(" ".join(text), SEARCHED, what=what), max_per_kind)[:k]
     if not hits:
         console.print("Nothing found.")
         return 0
-    table = Table("what", "id", "title", "kind", "category")
+    table = plain_table("what", "id", "title", "kind", "category", whole=("what", "id"))
     for hit in hits:
-        table.add_row(hit.what, safe(hit.id), safe(hit.title), safe(hit.kind or ""), safe(hit.category or ""))
+        # Where the title says the kind, as in the demo shop, a second time is noise.
+        kind = "" if hit.kind is None or hit.kind in hit.title else hit.kind
+        table.add_row(hit.what, safe(hit.id), safe(hit.title), safe(kind), safe(hit.category or ""))
     console.print(table)
     return 0
 
 
-@click.command()
+def _varied(hits: Sequence[Hit], max_per_kind: int) -> list[Hit]:
+    """At most so many products of a kind: 40 sizes of one pasta would hide every other."""
+    seen: Counter[tuple[str | None, str | None]] = Counter()
+    kept = []
+    for hit in hits:
+        seen[hit.category, hit.kind] += hit.what == "product"
+        if hit.what != "product" or seen[hit.category, hit.kind] <= max_per_kind:
+            kept.append(hit)
+    return kept
+
+
+@click.command(
+    short_help="Answer recommendations over HTTP.",
+    epilog=examples("pkgraph serve", "pkgraph serve --host 0.0.0.0 --port 80"),
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
 def serve(host: str, port: int) -> int:
-    """Answer recommendations over HTTP from the published graph; a new commit is picked up while it runs."""
+    """Answer recommendations over HTTP from the published graph; a new commit is picked up while it runs.
+
+    Where nothing is published yet it starts all the same and is ready (/readyz) with the first commit.
+    """
     try:
+        import uvicorn  # noqa: F401 - `run` needs it
+
         from pkgraph.serving import serve as run
     except ModuleNotFoundError as error:
         raise InputError(f"Serving needs {error.name}.", remedy="pip install 'pkgraph[serve]'") from error
-    run(Home.from_environment(os.environ).graph, host=host, port=port)
+    root = Home.from_environment(os.environ).graph
+    try:
+        open_graph()
+    except SnapshotError as error:
+        errors.print(f"[yellow]not ready[/] {safe(error.what)} Every question gets a 503 until then.")
+    run(root, host=host, port=port)
     return 0

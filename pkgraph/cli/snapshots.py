@@ -6,10 +6,9 @@ import os
 from datetime import UTC, datetime
 
 import click
-from rich.table import Table
 
-from pkgraph.cli.terminal import console, safe
-from pkgraph.errors import GateRefused, SnapshotError, SnapshotMissing
+from pkgraph.cli.terminal import console, examples, plain_table, safe
+from pkgraph.errors import GateRefused, SnapshotDamaged, SnapshotError, SnapshotMissing
 from pkgraph.home import Home
 
 
@@ -24,26 +23,39 @@ def snapshots() -> int:
     if not records:
         raise SnapshotMissing(f"Nothing is published at {root}.", remedy="Run `pkgraph build` first.")
     served = open_published(root).record
-    table = Table("", "commit", "snapshot", "action", "at", "edges", "SKUs", "certificate")
+    columns = ("", "commit", "snapshot", "action", "at (UTC)", "edges", "SKUs", "certificate")
+    table = plain_table(*columns, numbers=("commit", "edges", "SKUs"), whole=("snapshot", "at (UTC)"))
     for record in records:
         mark = "●" if served and record.sequence == served.sequence else ""
-        row = [mark, str(record.sequence), record.snapshot_id, record.action, safe(record.created_at)]
+        row = [mark, str(record.sequence), record.snapshot_id, record.action, _minute(record.created_at)]
         try:
             manifest = open_record(record).manifest
         except SnapshotError as error:
             table.add_row(*row, "", "", "removed" if not record.is_present else f"[red]{safe(error.what)}[/]")
             continue
         certificate = manifest.certificate or {}
-        bound = f"≤ {certificate['alpha']:.0%} wrong" if "alpha" in certificate else "none"
+        none = f"none: {safe(manifest.override)}" if manifest.override else "none"
+        bound = f"≤ {certificate['alpha']:.0%} wrong" if "alpha" in certificate else none
         table.add_row(*row, f"{manifest.counts['edges']:,}", f"{manifest.counts['skus']:,}", bound)
     console.print(table)
+    console.print("● is served; `pkgraph rollback COMMIT` serves another one.")
     return 0
 
 
-@click.command()
+def _minute(moment: str) -> str:
+    return safe(moment[:16].replace("T", " "))
+
+
+@click.command(
+    short_help="Read every byte of a snapshot and judge it again.",
+    epilog=examples("pkgraph verify", "pkgraph verify 3"),
+)
 @click.argument("snapshot", required=False)
 def verify(snapshot: str | None) -> int:
-    """Read every byte of a snapshot (default: the newest), compare checksums, judge its rules again."""
+    """Read every byte of a snapshot, compare checksums, judge its rules again.
+
+    SNAPSHOT is a commit number or the start of a snapshot's id; without it, the newest commit.
+    """
     from pkgraph.snapshot import judge_by_rules, open_record
     from pkgraph.snapshot import snapshots as commits
 
@@ -55,7 +67,11 @@ def verify(snapshot: str | None) -> int:
         raise SnapshotMissing(
             f"There is no snapshot {snapshot or ''} at {root}.", remedy="See `pkgraph snapshots`."
         )
-    opened = open_record(records[0], verify=True)
+    try:
+        opened = open_record(records[0], verify=True)
+    except SnapshotDamaged as error:
+        remedy = "Readers pass it over at their next start. Run `pkgraph rollback` or `pkgraph build`."
+        raise SnapshotDamaged(error.what, remedy=error.remedy or remedy) from error
     report = judge_by_rules(opened.sections, opened.manifest.intake)
     if not report.is_open:
         raise GateRefused(f"{opened.path} breaks rules of the gate.", broken=dict(report.broken))
@@ -65,15 +81,10 @@ def verify(snapshot: str | None) -> int:
     return 0
 
 
-@click.command()
+@click.command(short_help="Serve an old snapshot again.", epilog=examples("pkgraph rollback 3"))
 @click.argument("target")
 def rollback(target: str) -> int:
-    r"""Serve an old snapshot again: TARGET is a commit number or the start of a snapshot's id.
-
-    \b
-    Example:
-      pkgraph rollback 3
-    """
+    """Serve an old snapshot again: TARGET is a commit number or the start of a snapshot's id."""
     from pkgraph.snapshot import rollback as go_back
 
     root = Home.from_environment(os.environ).graph

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -18,14 +20,17 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 
 from pkgraph.errors import PkgraphError
 
-# Terminal control sequences in catalog or model text must never reach a terminal.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Terminal control sequences and reversed writing in catalog or model text must never reach a terminal.
+# Halves of characters come from arguments that are no UTF-8; printing one would raise.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-console = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+# Without `emoji=False`, ":bomb:" in a title would become a picture.
+console = Console(highlight=False, emoji=False)
+errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 class Tick(Protocol):
@@ -37,6 +42,26 @@ class Tick(Protocol):
 def safe(text: object) -> str:
     """Untrusted text, fit for a rich console: no markup, no control sequences."""
     return escape(_CONTROL.sub("", str(text)))
+
+
+def json_line(value: object) -> str:
+    """One line of JSON, its letters readable, whatever a terminal would act on escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def examples(*lines: str) -> str:
+    """Examples below a command's options, each on a line of its own."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def plain_table(*columns: str, numbers: tuple[str, ...] = (), whole: tuple[str, ...] = ()) -> Table:
+    """A table without walls; `numbers` stand to the right, what is in `whole` is never broken."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        justify = "right" if column in numbers else "left"
+        table.add_column(column, justify=justify, no_wrap=column in whole or column in numbers)  # type: ignore[arg-type]
+    return table
 
 
 def show_error(error: PkgraphError) -> None:
