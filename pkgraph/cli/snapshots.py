@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 import click
 
 from pkgraph.cli.terminal import console, examples, plain_table, safe
 from pkgraph.errors import GateRefused, SnapshotDamaged, SnapshotError, SnapshotMissing
 from pkgraph.home import Home
+
+
+def _nothing_published(root: Path) -> SnapshotMissing:
+    return SnapshotMissing(f"Nothing is published at {root}.", remedy="Run `pkgraph build` first.")
 
 
 @click.command()
@@ -21,7 +26,7 @@ def snapshots() -> int:
     root = Home.from_environment(os.environ).graph
     records = commits(root)
     if not records:
-        raise SnapshotMissing(f"Nothing is published at {root}.", remedy="Run `pkgraph build` first.")
+        raise _nothing_published(root)
     served = open_published(root).record
     columns = ("", "commit", "snapshot", "action", "at (UTC)", "edges", "SKUs", "certificate")
     table = plain_table(*columns, numbers=("commit", "edges", "SKUs"), whole=("snapshot", "at (UTC)"))
@@ -61,11 +66,13 @@ def verify(snapshot: str | None) -> int:
 
     root = Home.from_environment(os.environ).graph
     records = commits(root)
+    if not records:
+        raise _nothing_published(root)
     if snapshot is not None:
         records = [r for r in records if snapshot == str(r.sequence) or r.snapshot_id.startswith(snapshot)]
     if not records:
         raise SnapshotMissing(
-            f"There is no snapshot {snapshot or ''} at {root}.", remedy="See `pkgraph snapshots`."
+            f"There is no snapshot {snapshot} at {root}.", remedy="See `pkgraph snapshots`."
         )
     try:
         opened = open_record(records[0], verify=True)
