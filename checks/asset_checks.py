@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from checks.expectations import Outcome, ranges, validate
+from checks.expectations import Outcome, own_part, ranges, validate
 from checks.gate import category_gate
 from pkg_assets.partitions import CATEGORIES
 from pkgraph import tables
@@ -149,7 +149,14 @@ def nothing_is_lost_while_mapping(
 
     stage = MappingStage(relations, mapped_relations, unmapped)
     rules = [Outcome(name, relations.height, count(stage)) for name, (_, count) in RULES.items()]
-    return _result([*rules, *validate(mapped_relations, tables.MAPPED_RELATIONS, may_be_empty=True)])
+    return _result(
+        [
+            *rules,
+            *validate(
+                mapped_relations, own_part(tables.MAPPED_RELATIONS, tables.RELATIONS), may_be_empty=True
+            ),
+        ]
+    )
 
 
 @dg.asset_check(asset="relation_evidence", blocking=True, partitions_def=CATEGORIES)
@@ -167,7 +174,9 @@ def the_gate_of_the_category_is_open(
 
     gate = category_gate(scored_relations, Judgement.from_json(artifacts.read(JUDGEMENT)))
     rules = [Outcome(name, n, gate.broken.get(name, 0 if n else 1)) for name, n in gate.evaluated.items()]
-    return _result([*validate(scored_relations, tables.SCORED_RELATIONS), *rules])
+    return _result(
+        [*validate(scored_relations, own_part(tables.SCORED_RELATIONS, tables.MAPPED_RELATIONS)), *rules]
+    )
 
 
 @dg.asset_check(asset="published_graph")

@@ -6,7 +6,7 @@ NaN is neither null nor out of range to it, so every bounded column is also chec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,12 @@ class Outcome:
     @property
     def passed(self) -> bool:
         return self.n_unexpected == 0
+
+
+def own_part(table: Table, judged_before: Table) -> Table:
+    """The table with its key and the columns it adds to one judged before: 0.05 s less a category."""
+    added = {n: c for n, c in table.columns.items() if n in table.key or n not in judged_before.columns}
+    return replace(table, columns=added)
 
 
 def expectations_of(table: Table) -> list[Any]:

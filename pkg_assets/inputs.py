@@ -4,10 +4,11 @@ from pathlib import Path
 
 import polars as pl
 
+from pkg_assets.knowledge import kind_index_of
 from pkg_assets.reporting import fingerprint
 from pkgraph.model import content_key
 from pkgraph.settings import Settings
-from resources.artifacts import INDEX, Artifacts
+from resources.artifacts import Artifacts
 
 
 def fingerprints(
@@ -21,7 +22,6 @@ def fingerprints(
         labels: Table `labelled_relations`.
         relations: Table `relations` of all categories.
     """
-    from pkgraph.mapping import KindIndex
     from pkgraph.prompts import load_template
 
     folder = Path(settings.prompts.folder) if settings.prompts.folder else None
@@ -32,7 +32,7 @@ def fingerprints(
     return {
         "labels": fingerprint(labels),
         "statements": fingerprint(relations.select("relation_id").sort("relation_id")),
-        "mapping": KindIndex.load(artifacts.path(INDEX)).fingerprint,
+        "mapping": kind_index_of(artifacts).fingerprint,
         "models": content_key("models", *models),
         "templates": content_key(
             "templates", *(text for t in templates for text in (t.name, t.system, t.user))

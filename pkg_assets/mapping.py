@@ -1,20 +1,15 @@
 """Stage 5: product phrases are resolved to the shop's kinds, or refused."""
 
 from collections.abc import Iterator
-from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
 
+from pkg_assets.knowledge import kind_index_of
 from pkg_assets.partitions import CATEGORIES
 from pkg_assets.reporting import OWNERS, count_table, counts, table_result, table_spec
 from pkgraph.tables import MAPPED_RELATIONS, UNMAPPED_PRODUCTS
 from resources.artifacts import INDEX, Artifacts
-
-if TYPE_CHECKING:
-    from pkgraph.mapping import KindIndex
 
 GROUP = "mapping"
 
@@ -46,7 +41,7 @@ def resolution(relations: pl.DataFrame, artifacts: Artifacts) -> Iterator[dg.Mat
     """Phrases resolved to kinds where something fits; what fits nothing is a refusal with its reason."""
     from pkgraph.mapping import map_relations
 
-    mapping = map_relations(relations, _index(artifacts))
+    mapping = map_relations(relations, kind_index_of(artifacts))
     n_mapped = mapping.mapped["relation_id"].n_unique()
     yield table_result(
         MAPPED_RELATIONS,
@@ -62,18 +57,3 @@ def resolution(relations: pl.DataFrame, artifacts: Artifacts) -> Iterator[dg.Mat
         by_reason=count_table(counts(mapping.unmapped, "reason"), "reason"),
         not_sold=count_table(dict(list(counts(mapping.unmapped, "product").items())[:20]), "product"),
     )
-
-
-def _index(artifacts: Artifacts) -> "KindIndex":
-    path = artifacts.path(INDEX)
-    if not path.exists():
-        raise dg.Failure("kind_index was never made. Materialize it first.", allow_retries=False)
-    return _loaded(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def _loaded(path: Path, written_ns: int) -> "KindIndex":  # noqa: ARG001 - a newer file is another key
-    """Loading fits the index again, 0.4 s for 3 800 kinds; a build maps 46 categories with one."""
-    from pkgraph.mapping import KindIndex
-
-    return KindIndex.load(path)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pkgraph.recommend.answers import Hit
 
 SEARCHED = 1_000
-"""Hits looked through, so that a kind with 400 sizes leaves room for others; as many as a graph gives (15 ms)."""
+"""Hits looked through, the most a graph gives (15 ms): a kind with 400 sizes leaves room for others."""
 _TYPES = click.Choice([one.value for one in RelationType])
 
 

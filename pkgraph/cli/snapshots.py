@@ -69,7 +69,8 @@ def verify(snapshot: str | None) -> int:
     if not records:
         raise _nothing_published(root)
     if snapshot is not None:
-        records = [r for r in records if snapshot == str(r.sequence) or r.snapshot_id.startswith(snapshot)]
+        by_number = [record for record in records if str(record.sequence) == snapshot]
+        records = by_number or [record for record in records if record.snapshot_id.startswith(snapshot)]
     if not records:
         raise SnapshotMissing(
             f"There is no snapshot {snapshot} at {root}.", remedy="See `pkgraph snapshots`."
