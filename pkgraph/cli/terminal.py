@@ -59,8 +59,14 @@ def plain_table(*columns: str, numbers: tuple[str, ...] = (), whole: tuple[str, 
     """A table without walls; `numbers` stand to the right, what is in `whole` is never broken."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        justify = "right" if column in numbers else "left"
-        table.add_column(column, justify=justify, no_wrap=column in whole or column in numbers)  # type: ignore[arg-type]
+        is_number = column in numbers
+        # What rich does by itself, cutting a long word, would cut the path that an error is about.
+        table.add_column(
+            column,
+            justify="right" if is_number else "left",
+            no_wrap=is_number or column in whole,
+            overflow="fold",
+        )
     return table
 
 
