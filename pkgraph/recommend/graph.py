@@ -7,10 +7,11 @@ for item in graph.recommend(["1082185"], k=5).items:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pkgraph.errors import InputError
 from pkgraph.model import RelationType
@@ -107,6 +108,31 @@ class Graph:
             rationales=tuple(self._sections.rationale_texts[row] for row in rationales),
             snapshot_id=self.snapshot_id,
         )
+
+    def recommend_json(self, skus: Sequence[str] = (), *, k: int = 10, **options: Any) -> bytes:
+        """The whole answer of `recommend` with the same arguments, as one finished JSON object in UTF-8.
+
+        {"snapshot_id":"1f0c2b7d9a3e","items":[{"sku":"f1",...}],"unknown_skus":[],"rationales":[]}
+
+        Items and paths have the fields of Recommendation and Path, in that order, without white space.
+        `knows` says beforehand whether a SKU is known.
+
+        Raises:
+            InputError: An argument is outside its range; nothing was looked up.
+        """
+        answer = self.recommend(skus, k=k, **options)
+        body = {
+            "snapshot_id": answer.snapshot_id,
+            "items": [asdict(item) for item in answer.items],
+            "unknown_skus": answer.unknown_skus,
+            "rationales": answer.rationales,
+        }
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode(errors="replace")  # half a character in an unknown SKU
+
+    def knows(self, sku: str) -> bool:
+        """Whether the snapshot holds this SKU."""
+        return self._sections.sku_ids.find(sku) >= 0
 
     def _sources(self, rows: dict[str, int], rationales: list[int]) -> list[Source]:
         """One source a kind: two seeds of one kind say no more than one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -116,6 +117,16 @@ def test_unknown_products_are_named_and_cost_nothing_else(graph: Graph) -> None:
     assert answer.unknown_skus == ("nope", "0", "")
     assert skus(answer) == skus(graph.recommend(["f1"]))
     assert graph.recommend(["nope"]).items == ()
+
+
+def test_the_json_answer_is_the_answer(graph: Graph) -> None:
+    answer = json.loads(graph.recommend_json(["f1", "nope"], k=2))
+    assert list(answer) == ["snapshot_id", "items", "unknown_skus", "rationales"]
+    assert (answer["snapshot_id"], answer["unknown_skus"]) == (graph.snapshot_id, ["nope"])
+    assert [item["sku"] for item in answer["items"]] == ["c2", "v1"]
+    [path] = answer["items"][0]["paths"]
+    assert (path["seed_sku"], path["explanation"]) == ("f1", "A card goes with the flowers.")
+    assert (graph.knows("f1"), graph.knows("nope")) == (True, False)
 
 
 def test_only_wanted_relation_types_count(graph: Graph) -> None:
