@@ -21,6 +21,7 @@ from pkg_assets.responses import llm_responses
 from pkg_assets.staleness import staleness_report
 from resources.answer_ledger import AnswerLedger
 from resources.artifacts import Artifacts
+from resources.clock import Clock
 from resources.graph_store import GraphStore
 from resources.language_models import LanguageModels
 from resources.shop import Shop
@@ -82,6 +83,7 @@ def build_defs(**overrides: object) -> dg.Definitions:
         "answer_ledger": AnswerLedger(home=home),
         "artifacts": Artifacts(home=home),
         "graph_store": GraphStore(home=home),
+        "clock": Clock(),
     }
     return dg.Definitions(assets=STAGES, asset_checks=CHECKS, jobs=JOBS, resources={**resources, **overrides})
 

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -23,6 +22,7 @@ from pkgraph.snapshot import Published
 from pkgraph.tables import RELATIONS
 from resources.answer_ledger import AnswerLedger
 from resources.artifacts import JUDGEMENT, Artifacts
+from resources.clock import Clock
 from resources.graph_store import GraphStore
 from resources.shop import Shop
 from resources.table_store import TableStore
@@ -56,6 +56,7 @@ def published_graph(
     artifacts: Artifacts,
     answer_ledger: AnswerLedger,
     graph_store: GraphStore,
+    clock: Clock,
 ) -> dg.MaterializeResult[None]:
     """An immutable snapshot of every accepted relation, judged on its bytes before it is committed."""
     from pkgraph.snapshot import publish
@@ -92,7 +93,7 @@ def published_graph(
             served_skus=() if config.accept_sku_loss else graph_store.served_skus(),
             max_sku_loss=settings.gate.max_sku_loss,
         ),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=clock.now().isoformat(timespec="seconds"),
     )
     return dg.MaterializeResult(
         metadata=_report(published, Graph.open(published.path)),

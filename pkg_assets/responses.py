@@ -1,17 +1,27 @@
 """Stage 3: every prompt is answered, from the ledger or by a model; what is paid for is kept first."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
 from pkg_assets.partitions import CATEGORIES
 from pkg_assets.reporting import count_table, counts, table_result, table_spec
 from pkgraph.tables import LLM_RESPONSES
 from resources.answer_ledger import AnswerLedger
+from resources.clock import Clock
 from resources.language_models import LanguageModels
 
 GROUP = "distillation"
+
+
+class AskConfig(dg.Config):
+    """What is asked besides the prompts that have no answer yet."""
+
+    renew_before: str | None = Field(
+        default=None, description="ISO 8601 with zone: older answers of live models are asked for again."
+    )
 
 
 @dg.asset(
@@ -21,9 +31,11 @@ GROUP = "distillation"
     pool="llm_api",
 )
 def llm_responses(
+    config: AskConfig,
     prompts: pl.DataFrame,
     language_models: LanguageModels,
     answer_ledger: AnswerLedger,
+    clock: Clock,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.llm import ask_all
     from pkgraph.relations import parse_status
@@ -33,9 +45,10 @@ def llm_responses(
             prompts,
             language_models.open(),
             ledger,
-            now=lambda: datetime.now(UTC),
+            now=clock.now,
             max_workers=language_models.max_workers,
             parse_status=parse_status,
+            renew_before=datetime.fromisoformat(config.renew_before) if config.renew_before else None,
         )
     answered = responses.filter(pl.col("status") == "answered")
     return table_result(

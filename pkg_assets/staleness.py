@@ -1,7 +1,6 @@
 """Stage 11: what is known of each category, how old it is, what distilling the rest would take."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 import dagster as dg
 import polars as pl
@@ -11,6 +10,7 @@ from pkgraph.model import LanguageModel
 from pkgraph.settings import Settings
 from pkgraph.tables import STALENESS_REPORT
 from resources.answer_ledger import AnswerLedger
+from resources.clock import Clock
 from resources.language_models import LanguageModels
 from resources.shop import Shop
 
@@ -19,7 +19,11 @@ GROUP = "freshness"
 
 @dg.asset(**table_spec(STALENESS_REPORT, GROUP), deps=["llm_responses"], code_version="1")
 def staleness_report(
-    kinds: pl.DataFrame, shop: Shop, language_models: LanguageModels, answer_ledger: AnswerLedger
+    kinds: pl.DataFrame,
+    shop: Shop,
+    language_models: LanguageModels,
+    answer_ledger: AnswerLedger,
+    clock: Clock,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.freshness import staleness
 
@@ -27,7 +31,7 @@ def staleness_report(
     with answer_ledger.open() as ledger:
         answered_at = ledger.answered_at(prompts["prompt_id"])
     models = language_models.open()
-    report = staleness(kinds, prompts, answered_at, now=datetime.now(UTC))
+    report = staleness(kinds, prompts, answered_at, now=clock.now())
     still_open = report.filter(pl.col("state") != "distilled")
     return table_result(
         STALENESS_REPORT,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -22,7 +22,6 @@ from pkgraph.tables import LLM_RESPONSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from datetime import datetime
 
     from pkgraph.llm.ledger import Ledger
     from pkgraph.model import LanguageModel
@@ -80,10 +79,13 @@ class _Desk:
     now: Callable[[], datetime]
     parse_status: Callable[[str], str] | None
     attempts: int
+    renew_before: datetime | None = None
 
     def needs_asking(self, question: _Question) -> bool:
         known = question.known
         if known is None:
+            return True
+        if self.renew_before is not None and datetime.fromisoformat(known.asked_at) < self.renew_before:
             return True
         if self.parse_status is None or question.next_attempt >= self.attempts:
             return False
@@ -179,6 +181,7 @@ def ask_all(
     max_workers: int = 8,
     parse_status: Callable[[str], str] | None = None,
     attempts: int = 1,
+    renew_before: datetime | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> pl.DataFrame:
     """Every prompt to every model: from the ledger where it has the answer, else asked and kept there first.
@@ -192,6 +195,8 @@ def ask_all(
         max_workers: Calls in flight at most, >= 1; `answer` of a live model is called from as many threads.
         parse_status: Says "read" of a text that can be read; with `attempts` > 1 others are asked for again.
         attempts: How often one sample is asked for at most while its answer cannot be read, >= 1.
+        renew_before: A live model's answer that was asked for before this moment, with a time zone, is asked
+            for again under a new attempt; until that one comes the old one counts.
         on_progress: Called in this thread after each answer.
 
     Returns:
@@ -201,7 +206,7 @@ def ask_all(
         ProviderGone: No further call can succeed. No new call was started; every answer that came is kept.
         LedgerError: The ledger is out of reach. The run stops.
     """
-    desk = _Desk(ledger, now, parse_status, attempts)
+    desk = _Desk(ledger, now, parse_status, attempts, renew_before)
     questions = _questions(prompts, models, ledger, samples)
     replayed = [q for q in questions if isinstance(q.model, ReplayLanguageModel)]
     live = [q for q in questions if not isinstance(q.model, ReplayLanguageModel)]

@@ -22,7 +22,7 @@ from pkgraph.llm.ledger_tables import METADATA, PROMPTS, READINGS, RESPONSES, UN
 from pkgraph.model import Response, content_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -229,19 +229,32 @@ class Ledger:
             row = connection.execute(query).first()
         return _stored(row) if row is not None else None
 
-    def answered_at(self, prompt_ids: Iterable[str]) -> dict[str, datetime]:
-        """When each of these prompts was last answered, by any model; one without an answer is left out."""
-        wanted, found = sorted(set(prompt_ids)), {}
-        newest = sa.func.max(RESPONSES.c.asked_at)
+    def answered_at(self, prompt_ids: Iterable[str], *, models: Collection[str] = ()) -> dict[str, datetime]:
+        """When each of these prompts was last answered; one without an answer is left out.
+
+        Args:
+            prompt_ids: Prompts to look up.
+            models: All of them must have answered, and the one whose newest answer is oldest tells the time;
+                without any named, the newest answer of whichever model does.
+        """
+        answered: dict[str, dict[str, datetime]] = {}
+        wanted, newest = sorted(set(prompt_ids)), sa.func.max(RESPONSES.c.asked_at)
         with self._reads() as connection:
             for start in range(0, len(wanted), _CHUNK):
                 chunk = RESPONSES.c.prompt_id.in_(wanted[start : start + _CHUNK])
-                query = sa.select(RESPONSES.c.prompt_id, newest).where(
-                    chunk, RESPONSES.c.status == "answered"
-                )
-                for prompt_id, asked_at in connection.execute(query.group_by(RESPONSES.c.prompt_id)):
-                    found[prompt_id] = datetime.fromisoformat(asked_at)
-        return found
+                query = sa.select(RESPONSES.c.prompt_id, RESPONSES.c.model, newest)
+                query = query.where(chunk, RESPONSES.c.status == "answered")
+                for prompt_id, model, at in connection.execute(
+                    query.group_by(RESPONSES.c.prompt_id, RESPONSES.c.model)
+                ):
+                    answered.setdefault(prompt_id, {})[model] = datetime.fromisoformat(at)
+        if not models:
+            return {prompt_id: max(times.values()) for prompt_id, times in answered.items()}
+        return {
+            prompt_id: min(times[name] for name in models)
+            for prompt_id, times in answered.items()
+            if times.keys() >= set(models)
+        }
 
     def totals(self) -> LedgerTotals:
         calls = sa.union_all(*(sa.select(t.c.input_tokens, t.c.output_tokens, t.c.cost_usd) for t in _CALLS))

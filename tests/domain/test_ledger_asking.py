@@ -236,3 +236,45 @@ def test_the_ledger_says_when_a_prompt_was_last_answered(ledger: Ledger) -> None
 def test_nothing_to_ask_is_an_empty_table(ledger: Ledger) -> None:
     assert ask_all(prompts(), [Scripted()], ledger, now=now).equals(LLM_RESPONSES.empty())
     assert ask_all(prompts("a"), [], ledger, now=now).equals(LLM_RESPONSES.empty())
+
+
+def test_an_answer_from_before_the_moment_of_renewal_is_asked_for_again_and_paid_once(ledger: Ledger) -> None:
+    day = timedelta(days=1)
+    model = Scripted()
+    ask_all(prompts("old"), [model], ledger, now=now)
+    ask_all(prompts("young"), [model], ledger, now=lambda: now() + 20 * day)
+    model.script = lambda question: Response("live", f"news of {question}")
+    for _ in range(2):  # a run that was killed and asked for again
+        renewed = ask_all(
+            prompts("old", "young", "never"),
+            [model],
+            ledger,
+            now=lambda: now() + 31 * day,
+            renew_before=now() + day,
+        )
+
+    assert model.asked == {"old": 2, "young": 1, "never": 1}
+    texts = dict(renewed.select("rationale", "text").iter_rows())
+    assert texts == {"old": "news of old", "young": "about young", "never": "news of never"}
+    assert renewed.filter(rationale="old")["attempt"].to_list() == [1]
+
+
+def test_where_renewing_fails_the_old_answer_counts(ledger: Ledger) -> None:
+    model = Scripted()
+    ask_all(prompts("a"), [model], ledger, now=now)
+    model.script = lambda _: Response("live", None, status="failed", detail="no answer within 60 s")
+    renewed = ask_all(prompts("a"), [model], ledger, now=now, renew_before=now() + timedelta(seconds=1))
+
+    assert renewed["text"].to_list() == ["about a"]
+    assert ledger.answered_at(prompts("a")["prompt_id"])[prompts("a")["prompt_id"][0]] == now()
+
+
+def test_a_prompt_is_as_old_as_the_model_that_answered_it_longest_ago(ledger: Ledger) -> None:
+    (key,) = prompts("a")["prompt_id"]
+    ask_all(prompts("a"), [Scripted()], ledger, now=now)
+    ask_all(prompts("a"), [Scripted(name="other")], ledger, now=lambda: now() + timedelta(days=3))
+
+    assert ledger.answered_at([key]) == {key: now() + timedelta(days=3)}
+    assert ledger.answered_at([key], models=["live", "other"]) == {key: now()}
+    assert ledger.answered_at([key], models=["other"]) == {key: now() + timedelta(days=3)}
+    assert ledger.answered_at([key], models=["live", "third"]) == {}
