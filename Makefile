@@ -10,7 +10,10 @@ export UV_SYSTEM_CERTS ?= 1
 # Bytecode is compiled once at install; without it every import of dagster or great_expectations costs twice the time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help graph test test-all ui serve check bench clean setup lock
+# What the tests run against and no Python package ships.
+SERVICES := postgresql
+
+.PHONY: services help graph test test-all ui serve check bench clean setup lock
 
 help:  ## the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -22,6 +25,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@touch $@
 
 setup: $(VENV)/.ready  ## the environment in .venv, from the hash-pinned lock
+
+services:  ## the servers that the tests start, from the system's packages
+	@for name in $(SERVICES); do dpkg -s $$name >/dev/null 2>&1 || missing="$$missing $$name"; done; \
+	test -z "$$missing" || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; }
 
 graph: setup  ## distil the demo shop, publish a graph, show recommendations
 	$(BIN)/pkgraph build

@@ -93,6 +93,7 @@ class Response:
         cost_usd: US dollars, >= 0; None where the price is not known.
         latency_s: Wall seconds of the attempt; None for a recorded answer without it.
         detail: Why there is no answer, in words fit to be shown (redacted).
+        provider_model: What the provider calls the model that answered; None where it did not say.
     """
 
     model: str
@@ -104,6 +105,7 @@ class Response:
     cost_usd: float | None = None
     latency_s: float | None = None
     detail: str | None = None
+    provider_model: str | None = None
 
 
 class LanguageModel(Protocol):

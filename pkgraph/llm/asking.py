@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from pkgraph.llm.ledger import AnswerKey, StoredAnswer, parameters_json, storable
+from pkgraph.llm.answers import AnswerKey, StoredAnswer, parameters_json, storable
 from pkgraph.llm.replay import ReplayLanguageModel
 from pkgraph.model import Response
 from pkgraph.prompts.rendering import prompt_from

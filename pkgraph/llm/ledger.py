@@ -6,20 +6,21 @@ The parser is no part of the key: reading the answers anew is free.
 
 from __future__ import annotations
 
-import json
-import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pkgraph.errors import LedgerError
-from pkgraph.llm.ledger_tables import METADATA, PROMPTS, READINGS, RESPONSES, UNUSED_CALLS, engine_for
-from pkgraph.model import Response, content_key
+from pkgraph.llm import leases
+from pkgraph.llm.answers import AnswerKey, StoredAnswer, storable
+from pkgraph.llm.leases import LEASE_S, Lease, Limits, Refusal, Spent, Wanted
+from pkgraph.llm.ledger_tables import PROMPTS, READINGS, RESPONSES, UNUSED_CALLS, engine_for, make_tables
+from pkgraph.model import Response
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -28,39 +29,6 @@ if TYPE_CHECKING:
 
 # SQLite takes at most 32 766 values in one statement; 500 keep the statement short as well.
 _CHUNK = 500
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-class AnswerKey(NamedTuple):
-    """Under what an answer is kept; `parameters` is canonical JSON."""
-
-    prompt_id: str
-    model: str
-    parameters: str
-    sample: int = 0
-
-    def response_id(self, attempt: int) -> str:
-        return content_key(*self[:3], str(self.sample), str(attempt), length=16)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredAnswer:
-    """One row of the ledger.
-
-    Attributes:
-        asked_at: ISO 8601 in UTC, as the caller's clock said.
-        parse_status: What the parser said of the text when it was last read; None where it never was.
-    """
-
-    key: AnswerKey
-    attempt: int
-    response: Response
-    asked_at: str
-    parse_status: str | None = None
-
-    @property
-    def response_id(self) -> str:
-        return self.key.response_id(self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +51,6 @@ class LedgerTotals:
     high_water_mark: int
 
 
-def parameters_json(parameters: Mapping[str, object]) -> str:
-    """Sampling parameters as canonical JSON: sorted, compact, one spelling each."""
-    return json.dumps(dict(parameters), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def storable(text: str | None) -> str | None:
-    """The text as every database can hold it: NUL and lone surrogates become U+FFFD, all else stays."""
-    return None if text is None else _UNSTORABLE.sub("\ufffd", text)
-
-
 def _row(answer: StoredAnswer) -> dict[str, object]:
     response = answer.response
     return {
@@ -106,6 +64,7 @@ def _row(answer: StoredAnswer) -> dict[str, object]:
         "cost_usd": response.cost_usd,
         "latency_s": response.latency_s,
         "detail": storable(response.detail),
+        "provider_model": storable(response.provider_model),
         "asked_at": answer.asked_at,
     }
 
@@ -142,7 +101,7 @@ class Ledger:
         with _translated(place):
             ledger = cls(engine_for(url_or_path), place)
         with ledger._writes() as connection:
-            METADATA.create_all(connection)
+            make_tables(connection)
         return ledger
 
     @contextmanager
@@ -191,7 +150,7 @@ class Ledger:
             self._insert(RESPONSES).values(row).on_conflict_do_nothing().returning(RESPONSES.c.sequence)
         ).first()
         if kept is None:
-            connection.execute(UNUSED_CALLS.insert().values(_row(answer)))
+            self._keep_unused(connection, answer)
         query = _ANSWERS.where(RESPONSES.c.response_id == answer.response_id)
         return _stored(connection.execute(query).one())
 
@@ -204,7 +163,77 @@ class Ledger:
         """Note a call that brought no answer; the next run asks again."""
         with self._writes() as connection:
             self._keep_prompts(connection, {call.key.prompt_id}, messages)
-            connection.execute(UNUSED_CALLS.insert().values(_row(call)))
+            self._keep_unused(connection, call)
+
+    @staticmethod
+    def _keep_unused(connection: sa.Connection, call: StoredAnswer) -> StoredAnswer:
+        connection.execute(UNUSED_CALLS.insert().values(_row(call)))
+        return call
+
+    def lease(
+        self,
+        wanted: Sequence[Wanted],
+        *,
+        holder: str,
+        limits: Limits,
+        now: datetime,
+        seconds: float = LEASE_S,
+    ) -> list[Lease | Refusal]:
+        """The right to send each of these requests, or why not, in their order.
+
+        Args:
+            wanted: What to send, each with what it costs at most.
+            holder: Who asks; one name a process and run.
+            limits: What may be spent; a request that does not fit is refused, a cheaper one after it is not.
+            now: The clock.
+            seconds: How long the leases last unless renewed.
+        """
+        terms = leases.Terms(holder, limits, now, seconds)
+        with self._writes() as connection:
+            leases.bury_the_dead(connection, holder, now)
+            chunks = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
+            return [outcome for chunk in chunks for outcome in leases.grant(connection, chunk, terms)]
+
+    def renew(self, holder: str, *, now: datetime, seconds: float = LEASE_S) -> None:
+        """The holder lives: all its leases last `seconds` from now."""
+        with self._writes() as connection:
+            leases.renew(connection, holder, now=now, seconds=seconds)
+
+    def settle(
+        self, outcomes: Sequence[tuple[Lease, StoredAnswer]], messages: Mapping[str, str]
+    ) -> list[StoredAnswer]:
+        """Keep what came of leased requests; it is on disk when this returns, all of it or nothing.
+
+        A "failed" response is kept among the unused calls, anything else as the answer (see `record`).
+
+        Args:
+            outcomes: Each with its cost in the response; None counts as what was set aside.
+            messages: The messages of every prompt concerned, by prompt_id.
+
+        Returns:
+            What now stands in the ledger for each, in their order; a failed one as it came.
+        """
+        with self._writes() as connection:
+            self._keep_prompts(connection, {a.key.prompt_id for _, a in outcomes}, messages)
+            costs = [(lease, _cost(lease, answer)) for lease, answer in outcomes]
+            leases.close(connection, costs)
+            return [
+                self._keep_unused(connection, a)
+                if a.response.status == "failed"
+                else self._keep(connection, a)
+                for _, a in outcomes
+            ]
+
+    def release(self, unsent: Sequence[Lease]) -> None:
+        """Give leases back for which nothing was sent."""
+        with self._writes() as connection:
+            for start in range(0, len(unsent), _CHUNK):
+                leases.release(connection, unsent[start : start + _CHUNK])
+
+    def spent(self, limits: Limits, now: datetime) -> Spent:
+        """What the run and the day have cost, requests in flight at their worst."""
+        with self._reads() as connection:
+            return leases.spent(connection, limits, now)
 
     def note_readings(self, statuses: Mapping[str, str]) -> None:
         """Note what the parser says of answers, by response_id; a former word of it is replaced."""
@@ -296,6 +325,11 @@ _CALLS = (RESPONSES, UNUSED_CALLS)
 _ANSWERS = sa.select(RESPONSES, READINGS.c.parse_status).join_from(
     RESPONSES, READINGS, RESPONSES.c.response_id == READINGS.c.response_id, isouter=True
 )
+
+
+def _cost(lease: Lease, answer: StoredAnswer) -> float:
+    known = answer.response.cost_usd
+    return lease.wanted.worst_usd if known is None else known
 
 
 @contextmanager

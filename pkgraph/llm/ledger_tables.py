@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from pkgraph.errors import LedgerError
+
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -24,7 +26,7 @@ PROMPTS = sa.Table(
 )
 
 
-def _call_columns() -> list[sa.Column[object]]:
+def _key_columns() -> list[sa.Column[object]]:
     return [
         sa.Column("sequence", _SEQUENCE, primary_key=True, autoincrement=True),
         sa.Column("prompt_id", sa.String(64), nullable=False),
@@ -32,6 +34,12 @@ def _call_columns() -> list[sa.Column[object]]:
         sa.Column("parameters", sa.Text, nullable=False),
         sa.Column("sample", sa.Integer, nullable=False),
         sa.Column("attempt", sa.Integer, nullable=False),
+    ]
+
+
+def _call_columns() -> list[sa.Column[object]]:
+    return [
+        *_key_columns(),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("text", sa.Text),
         sa.Column("finish_reason", sa.Text),
@@ -41,6 +49,8 @@ def _call_columns() -> list[sa.Column[object]]:
         sa.Column("latency_s", sa.Double),
         sa.Column("detail", sa.Text),
         sa.Column("asked_at", sa.Text, nullable=False),
+        # What the provider calls the model that answered: an alias may point elsewhere tomorrow.
+        sa.Column("provider_model", sa.Text),
     ]
 
 
@@ -63,6 +73,33 @@ READINGS = sa.Table(
 # Calls that brought no answer of their own: the provider failed, or another process had answered first.
 # They stand apart so that a bad day at the provider changes no attempt number, and no key, of later answers.
 UNUSED_CALLS = sa.Table("unused_calls", METADATA, *_call_columns(), sqlite_autoincrement=True)
+# A row a request that was allowed: "open" until it is settled, or lost with its holder.
+# What was set aside for it counts as spent until its cost is known.
+LEASES = sa.Table(
+    "leases",
+    METADATA,
+    *_key_columns(),
+    sa.Column("response_id", sa.String(64), nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("day", sa.String(10), nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("reserved_usd", sa.Double, nullable=False),
+    sa.Column("cost_usd", sa.Double),
+    sqlite_autoincrement=True,
+)
+_IS_OPEN = LEASES.c.state == "open"
+sa.Index(
+    "one_lease_a_question",
+    LEASES.c.response_id,
+    unique=True,
+    sqlite_where=_IS_OPEN,
+    postgresql_where=_IS_OPEN,
+)
+# They hold all that the sums of a day and of a run read: no row is looked up for them.
+sa.Index("spent_a_day", LEASES.c.day, LEASES.c.cost_usd, LEASES.c.reserved_usd)
+sa.Index("spent_a_run", LEASES.c.run, LEASES.c.cost_usd, LEASES.c.reserved_usd)
 
 # A writer waits for another one at most so long; a commit takes milliseconds.
 _BUSY_TIMEOUT_S = 60
@@ -86,16 +123,69 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def _settle_postgresql(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    # A server may be set to acknowledge before the disk has it; this ledger never does.
+    cursor = connection.cursor()
+    cursor.execute("SET synchronous_commit TO on")
+    cursor.close()
+    connection.commit()
+
+
+def _begin_postgresql(connection: sa.Connection) -> None:
+    """One writer at a time, as SQLite has it: what is left of a budget is read and taken in one step."""
+    if connection.get_execution_options().get("pkgraph_writes", False):
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER_LOCK)))
+
+
+# Any number will do that all processes agree on: the first seven bytes of the SHA-256 of "pkgraph ledger".
+_WRITER_LOCK = 0x99D0394A5ED574
+
+
+def make_tables(connection: sa.Connection) -> None:
+    """Make what is missing; a ledger of an earlier release gets the columns that were added since."""
+    METADATA.create_all(connection)
+    found = sa.inspect(connection)
+    for table in METADATA.sorted_tables:
+        there = {column["name"] for column in found.get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
+
+
 def engine_for(url_or_path: str | Path) -> sa.Engine:
-    """An engine for a SQLAlchemy URL, or for a SQLite file whose folder is made if need be."""
+    """An engine for a SQLAlchemy URL, or for a SQLite file whose folder is made if need be.
+
+    Raises:
+        LedgerError: The URL is of another database, or its driver is not installed.
+    """
     target = str(url_or_path)
     if "://" not in target:
         Path(target).parent.mkdir(parents=True, exist_ok=True)
         url = sa.URL.create("sqlite", database=target)
     else:
         url = sa.make_url(target)
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _settle_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    if url.get_backend_name() not in _SETTLE:
+        raise LedgerError(
+            f"A ledger in {url.get_backend_name()} is not supported.",
+            remedy="Give a SQLite or PostgreSQL URL.",
+        )
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")
+    try:
+        engine = sa.create_engine(url)
+    except ModuleNotFoundError as error:
+        raise LedgerError(
+            f"The ledger's database driver {error.name} is not installed.",
+            remedy="Install pkgraph[pipeline,postgres].",
+        ) from None
+    connected, begun = _SETTLE[engine.dialect.name]
+    event.listen(engine, "connect", connected)
+    event.listen(engine, "begin", begun)
     return engine
+
+
+_SETTLE = {
+    "sqlite": (_settle_sqlite, _begin_sqlite),
+    "postgresql": (_settle_postgresql, _begin_postgresql),
+}
