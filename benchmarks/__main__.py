@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-NAMES = ("mapping", "gate", "serving")
+NAMES = ("mapping", "gate", "serving", "kinds")
 
 
 def main() -> None:

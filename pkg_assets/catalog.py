@@ -18,6 +18,7 @@ from pkgraph.tables import (
     Table,
 )
 from resources.shop import Shop
+from resources.table_store import TableStore
 
 GROUP = "catalog"
 Tables = Iterator[dg.MaterializeResult[pl.DataFrame]]
@@ -30,13 +31,15 @@ Tables = Iterator[dg.MaterializeResult[pl.DataFrame]]
         for t in (PRODUCTS, REJECTED_PRODUCTS, BASKET_LINES, REJECTED_BASKET_LINES)
     },
 )
-def delivery(context: dg.AssetExecutionContext, shop: Shop) -> Tables:
+def delivery(context: dg.AssetExecutionContext, shop: Shop, tables: TableStore) -> Tables:
     """The whole catalog and the baskets as the shop delivered them; the categories become the partitions."""
     from pkgraph.baskets import read_baskets
     from pkgraph.catalog import read_catalog, with_popularity
 
     settings = shop.settings()
-    read, baskets = read_catalog(settings.catalog), read_baskets(settings.baskets, settings.catalog)
+    # Where kinds are derived, the titles of the last delivery keep theirs.
+    read = read_catalog(settings.catalog, former=tables.read(PRODUCTS.name))
+    baskets = read_baskets(settings.baskets, settings.catalog)
     lines = BASKET_LINES.empty() if baskets is None else baskets.lines
     products = with_popularity(read.products, lines)
     keys = [*products["category_key"].unique().sort(), PURPOSES]

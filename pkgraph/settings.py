@@ -50,6 +50,9 @@ class CatalogSettings(_Section):
         default=None, description="Told by the file's name if unset."
     )
     columns: CatalogColumns = CatalogColumns()
+    max_kinds: int | None = Field(
+        default=None, ge=1, description="Kinds at most, where they are derived; the nearest are joined first."
+    )
 
     @model_validator(mode="after")
     def _a_file_has_a_path(self) -> CatalogSettings:

@@ -9,6 +9,7 @@ import polars as pl
 from pkgraph.catalog.cleaning import clean
 from pkgraph.catalog.complete_journey import demo_products
 from pkgraph.catalog.files import read_rows
+from pkgraph.catalog.grouping import with_grouped_kinds
 from pkgraph.catalog.naming import with_derived_kind
 from pkgraph.errors import CatalogError
 from pkgraph.settings import CatalogSettings
@@ -48,10 +49,14 @@ def _most_frequent_reasons(rejected: pl.DataFrame) -> str:
     return ", ".join(f"{reason} ({count})" for reason, count in counts.iter_rows())
 
 
-def read_catalog(settings: CatalogSettings) -> Delivery:
+def read_catalog(settings: CatalogSettings, former: pl.DataFrame | None = None) -> Delivery:
     """The shop's catalog, cleaned.
 
     A bad row costs that row; `REFUSALS` lists the reasons.
+
+    Args:
+        settings: Where it is and which column holds what.
+        former: Table `products` of the delivery before; where kinds are derived, its titles keep theirs.
 
     Raises:
         CatalogError: The source as a whole cannot be used: it is missing, empty, too large, lacks columns, or
@@ -65,4 +70,6 @@ def read_catalog(settings: CatalogSettings) -> Delivery:
             f"None of the {rows.height} rows of the catalog can be used: {_most_frequent_reasons(rejected)}.",
             remedy=f"First: line {rejected['row'][0]}, {rejected['detail'][0]}. Check the column mapping.",
         )
+    if not demo and settings.columns.kind is None:
+        products = with_grouped_kinds(products, max_kinds=settings.max_kinds, former=former)
     return Delivery(products, rejected, rows.height)

@@ -9,7 +9,7 @@
 
 Case, punctuation and word spacing go; the order of words stays, so that the kind reads well in a prompt. A
 percentage and a ply stay: they tell products apart that a shopper tells apart. Where nothing with a letter is
-left, the steps that took too much are not done. Near duplicates ("milk whole") stay two kinds.
+left, the steps that took too much are not done. Near duplicates ("milk whole") are joined in `grouping`.
 """
 
 from __future__ import annotations
