@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pkgraph.recommend.answers import Path, Product, Recommendation
-from pkgraph.recommend.ranking import path_probability, score_of
+from pkgraph.recommend.ranking import MICRO, path_probability, score_of
 from pkgraph.snapshot.layout import RELATION_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pkgraph.recommend.picking import Picked
-    from pkgraph.recommend.ranking import Arrivals
+    from pkgraph.recommend.answers import Recommendations
+    from pkgraph.recommend.picking import Pick
+    from pkgraph.recommend.ranking import Source, Way
     from pkgraph.snapshot.layout import Sections
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where paths start: the kind of a seed, or a rationale (then there is no seed)."""
-
-    node: int
-    seed_sku: str | None
 
 
 def product_at(s: Sections, row: int) -> Product:
@@ -34,49 +27,52 @@ def product_at(s: Sections, row: int) -> Product:
         sku=s.sku_ids[row],
         title=s.sku_titles[row],
         kind=s.kind_titles[kind],
-        category=s.kind_categories[kind],
-        price=None if math.isnan(price) else price,
+        category=s.category_of(kind),
+        price=price if math.isfinite(price) else None,
     )
 
 
-def explained(s: Sections, sources: Sequence[Source], arrivals: Arrivals, picked: Picked) -> Recommendation:
+def explained(s: Sections, sources: Sequence[Source], pick: Pick) -> Recommendation:
     """A chosen product with the heaviest path of every source that leads to its kind."""
-    places = np.flatnonzero(arrivals.target == picked.kind)
-    places = places[np.lexsort((arrivals.source[places], -arrivals.weight[places]))]
-    paths = tuple(
-        path_at(s, sources[int(arrivals.source[place])], int(arrivals.path[place]), picked.kind)
-        for place in places
-    )
-    product = product_at(s, picked.sku_row)
+    paths = tuple(path_at(s, sources[way.source], way, pick.kind) for way in pick.ways)
+    product = product_at(s, pick.sku_row)
     return Recommendation(
         sku=product.sku,
         title=product.title,
         kind=product.kind,
         category=product.category,
         price=product.price,
-        score=score_of(picked.weight),
+        score=score_of(pick.weight),
         probability=paths[0].probability,
         paths=paths,
     )
 
 
-def path_at(s: Sections, source: Source, position: int, kind: int) -> Path:
-    edge, via = int(s.path_edge[position]), int(s.path_via[position])
-    rationale = int(s.edge_rationale[edge])
+def path_at(s: Sections, source: Source, way: Way, kind: int) -> Path:
+    rationale = int(s.edge_rationale[way.edge])
+    probability = path_probability(s, np.array([way.edge]), np.array([way.via]))[0]
     return Path(
         seed_sku=source.seed_sku,
         seed_kind=s.kind_titles[source.node] if source.seed_sku is not None else None,
         rationale=s.rationale_texts[rationale],
         rationale_id=s.rationale_ids[rationale],
-        relation_type=str(RELATION_TYPES[int(s.edge_type[edge])]),
-        explanation=s.explanation_texts[int(s.edge_explanation[edge])],
-        probability=round(float(path_probability(s, np.array([position]))[0]), 6),
-        relation_id=_surest(s, edge),
-        is_reversed=int(s.edge_target[edge]) != kind,
-        via_relation_id=_surest(s, via) if via >= 0 else None,
-        edge=edge,
+        relation_type=str(RELATION_TYPES[int(s.edge_type[way.edge])]),
+        explanation=s.edge_explanations[way.edge],
+        probability=int(np.rint(probability * MICRO)) / MICRO,
+        relation_id=s.surest_relation_id(way.edge),
+        is_reversed=int(s.edge_target[way.edge]) != kind,
+        via_relation_id=s.surest_relation_id(way.via) if way.via >= 0 else None,
+        edge=way.edge,
     )
 
 
-def _surest(s: Sections, edge: int) -> str:
-    return s.statement_relation_ids[int(s.edge_statement_offsets[edge])]
+def as_json(answer: Recommendations) -> bytes:
+    """The answer as one JSON object in UTF-8 without white space."""
+    body = {
+        "snapshot_id": answer.snapshot_id,
+        "items": [asdict(item) for item in answer.items],
+        "unknown_skus": answer.unknown_skus,
+        "rationales": answer.rationales,
+    }
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode(errors="replace")  # half a character in an unknown SKU

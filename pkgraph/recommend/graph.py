@@ -7,28 +7,55 @@ for item in graph.recommend(["1082185"], k=5).items:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from pkgraph.errors import InputError
-from pkgraph.model import RelationType
-from pkgraph.recommend.answers import Hit, Product, Purpose, Recommendation, Recommendations
-from pkgraph.recommend.explaining import Source, explained, product_at
-from pkgraph.recommend.picking import Available, Picker
+from pkgraph.recommend.answers import Hit, Product, Purpose, Recommendations
+from pkgraph.recommend.explaining import product_at
+from pkgraph.recommend.plain import Asked, PlainEngine
 from pkgraph.recommend.purposes import all_purposes, resolve_purpose
-from pkgraph.recommend.ranking import Filter, arrivals_by_paths, arrivals_by_rows
+from pkgraph.recommend.question import (
+    ALL_TYPES,
+    MAX_K,
+    MAX_SEEDS,
+    Available,
+    check,
+    prices_of,
+    steps_of,
+    types_of,
+)
 from pkgraph.recommend.search import WHAT, search
 from pkgraph.snapshot import Snapshot, open_published
-from pkgraph.snapshot.layout import MAX_ROW, Sections
+from pkgraph.snapshot.layout import Sections
 
 if TYPE_CHECKING:
     from pkgraph.snapshot import Manifest, Statement
 
-MAX_K = 1000
-MAX_SEEDS = 100
+__all__ = ["MAX_K", "MAX_SEEDS", "Graph"]
+
+
+class Options(TypedDict, total=False):
+    """The keyword arguments of `Graph.recommend`."""
+
+    k: int
+    weights: Sequence[float] | None
+    purpose: str | None
+    exclude: Iterable[str]
+    available: Available | None
+    relation_types: Iterable[str] | None
+    categories: Iterable[str] | None
+    min_price: float | None
+    max_price: float | None
+    min_probability: float
+    max_per_kind: int
+    max_per_phrase: int
+    include_seed_kinds: bool
+    diversity: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +63,11 @@ class Graph:
     """A snapshot that recommends."""
 
     snapshot: Snapshot
+    _engine: PlainEngine = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        engine = PlainEngine(self.snapshot.sections, self.snapshot.snapshot_id)
+        object.__setattr__(self, "_engine", engine)
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = False) -> Graph:
@@ -64,52 +96,65 @@ class Graph:
         skus: Sequence[str] = (),
         *,
         k: int = 10,
+        weights: Sequence[float] | None = None,
         purpose: str | None = None,
         exclude: Iterable[str] = (),
         available: Available | None = None,
         relation_types: Iterable[str] | None = None,
+        categories: Iterable[str] | None = None,
+        min_price: float | None = None,
+        max_price: float | None = None,
         min_probability: float = 0.0,
         max_per_kind: int = 1,
         max_per_phrase: int = 1,
         include_seed_kinds: bool = False,
+        diversity: float = 0.0,
     ) -> Recommendations:
         """Products that belong with the seeds, or serve the purpose, or both.
 
         Args:
             skus: What the shopper looks at or has in the basket. Unknown ones are named in the answer.
             k: How many products at most.
-            purpose: A rationale in words; it counts as one more seed.
+            weights: How much each seed counts, above 0 and at most 16; None: each counts 1. A seed of weight
+                2 counts as two with the same relations.
+            purpose: A rationale in words; it counts as one more seed of weight 1.
             exclude: SKUs that must not appear.
             available: SKUs in stock, or a function that knows; None: all are.
             relation_types: Count only these; None: all.
+            categories: Only products of these categories, by title; None: all. Unknown ones hold nothing.
+            min_price: Only products at this price or above; one without a price has none.
+            max_price: Only products at this price or below.
             min_probability: Count only paths whose statements hold with this probability, share 0-1.
             max_per_kind: Products of one kind at most, the most popular first.
             max_per_phrase: Kinds at most that one product phrase of a model was resolved to.
             include_seed_kinds: Recommend other products of the seeds' own kinds too.
+            diversity: Share 0-1 by which being unlike what was chosen counts instead of the score (maximal
+                marginal relevance over the best 4 k); the order is then that of choosing.
 
         Raises:
             InputError: An argument is outside its range; nothing was looked up.
+            SnapshotDamaged: The snapshot names what it does not hold.
         """
-        wanted = _checked(skus, k, relation_types, min_probability, min(max_per_kind, max_per_phrase))
-        rows = {sku: self._sections.sku_ids.find(sku) for sku in skus}
-        rationales = resolve_purpose(self._sections, purpose) if purpose is not None else []
-        sources = self._sources(rows, rationales)
-        picker = Picker(
-            sections=self._sections,
-            hidden=frozenset({*rows, *exclude}),
-            hidden_kinds=frozenset() if include_seed_kinds else frozenset(source.node for source in sources),
-            available=available,
-            max_per_kind=max_per_kind,
-            max_per_phrase=max_per_phrase,
+        asked = self._asked(
+            skus,
+            k,
+            weights,
+            purpose,
+            exclude,
+            available,
+            relation_types,
+            categories,
+            min_price,
+            max_price,
+            min_probability,
+            max_per_kind,
+            max_per_phrase,
+            include_seed_kinds,
+            diversity,
         )
-        return Recommendations(
-            items=self._items(sources, k, wanted, picker),
-            unknown_skus=tuple(sku for sku, row in rows.items() if row < 0),
-            rationales=tuple(self._sections.rationale_texts[row] for row in rationales),
-            snapshot_id=self.snapshot_id,
-        )
+        return self._engine.answer(asked, diversity)
 
-    def recommend_json(self, skus: Sequence[str] = (), *, k: int = 10, **options: Any) -> bytes:
+    def recommend_json(self, skus: Sequence[str] = (), **options: Unpack[Options]) -> bytes:
         """The whole answer of `recommend` with the same arguments, as one finished JSON object in UTF-8.
 
         {"snapshot_id":"1f0c2b7d9a3e","items":[{"sku":"f1",...}],"unknown_skus":[],"rationales":[]}
@@ -119,56 +164,71 @@ class Graph:
 
         Raises:
             InputError: An argument is outside its range; nothing was looked up.
+            SnapshotDamaged: The snapshot names what it does not hold.
         """
-        answer = self.recommend(skus, k=k, **options)
-        body = {
-            "snapshot_id": answer.snapshot_id,
-            "items": [asdict(item) for item in answer.items],
-            "unknown_skus": answer.unknown_skus,
-            "rationales": answer.rationales,
-        }
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode(errors="replace")  # half a character in an unknown SKU
+        asked = self._asked(skus, **options)
+        return self._engine.answer_json(asked, options.get("diversity", 0.0))
+
+    def _asked(
+        self,
+        skus: Sequence[str],
+        k: int = 10,
+        weights: Sequence[float] | None = None,
+        purpose: str | None = None,
+        exclude: Iterable[str] = (),
+        available: Available | None = None,
+        relation_types: Iterable[str] | None = None,
+        categories: Iterable[str] | None = None,
+        min_price: float | None = None,
+        max_price: float | None = None,
+        min_probability: float = 0.0,
+        max_per_kind: int = 1,
+        max_per_phrase: int = 1,
+        include_seed_kinds: bool = False,
+        diversity: float = 0.0,
+    ) -> Asked:
+        check(skus, k, min_probability, diversity, max_per_kind, max_per_phrase)
+        return Asked(
+            skus,
+            None if weights is None else steps_of(weights, len(skus)),
+            () if purpose is None else resolve_purpose(self._sections, purpose),
+            k,
+            ALL_TYPES if relation_types is None else types_of(relation_types),
+            min_probability,
+            None if categories is None else self._categories(categories),
+            prices_of(min_price, max_price),
+            exclude if isinstance(exclude, tuple) else tuple(exclude),
+            _looked_up(available),
+            max_per_kind,
+            max_per_phrase,
+            include_seed_kinds,
+        )
+
+    def _categories(self, titles: Iterable[str]) -> frozenset[int]:
+        return frozenset(self._sections.category_names.find(title) for title in titles) - {-1}
 
     def knows(self, sku: str) -> bool:
         """Whether the snapshot holds this SKU."""
-        return self._sections.sku_ids.find(sku) >= 0
-
-    def _sources(self, rows: dict[str, int], rationales: list[int]) -> list[Source]:
-        """One source a kind: two seeds of one kind say no more than one."""
-        by_kind: dict[int, str] = {}
-        for sku, row in rows.items():
-            if row >= 0:
-                by_kind.setdefault(int(self._sections.sku_kind[row]), sku)
-        kinds = [Source(kind, by_kind[kind]) for kind in sorted(by_kind)]
-        return kinds + [Source(len(self._sections.kind_ids) + row, None) for row in rationales]
-
-    def _items(
-        self, sources: list[Source], k: int, wanted: Filter, picker: Picker
-    ) -> tuple[Recommendation, ...]:
-        """From merged rows where they can answer, from all paths where they cannot."""
-        nodes = [source.node for source in sources]
-        if wanted.lets_all_pass and k <= MAX_ROW:
-            arrivals = arrivals_by_rows(self._sections, nodes)
-            picked = picker.pick(arrivals, k)
-            if len(picked) == k or not arrivals.is_cut:
-                return tuple(explained(self._sections, sources, arrivals, pick) for pick in picked)
-        arrivals = arrivals_by_paths(self._sections, nodes, wanted)
-        picked = picker.pick(arrivals, k)
-        return tuple(explained(self._sections, sources, arrivals, pick) for pick in picked)
+        return self._engine.row_of(sku) >= 0
 
     def product(self, sku: str) -> Product | None:
         """One product of the catalog; None where the snapshot does not know it."""
-        row = self._sections.sku_ids.find(sku)
+        row = self._engine.row_of(sku)
         return product_at(self._sections, row) if row >= 0 else None
 
     def statements(self, edge: int) -> tuple[Statement, ...]:
         """What the models said that became this edge, surest first."""
         return self.snapshot.statements(edge)
 
-    def purposes(self) -> tuple[Purpose, ...]:
-        """Every rationale of the graph, the most widely served first, ties by its words."""
-        return all_purposes(self._sections)
+    def purposes(self, limit: int | None = None, offset: int = 0) -> tuple[Purpose, ...]:
+        """Rationales of the graph, the most widely served first, ties by their words.
+
+        Args:
+            limit: How many at most; None: all.
+            offset: How many to pass over.
+        """
+        found = all_purposes(self._sections, offset)
+        return tuple(found if limit is None else islice(found, limit))
 
     def rationale(self, rationale_id: str) -> str | None:
         """The words of a rationale; None where the snapshot does not know it."""
@@ -197,25 +257,8 @@ class Graph:
         return search(self._sections, text, k, what)
 
 
-def _checked(
-    skus: Sequence[str],
-    k: int,
-    relation_types: Iterable[str] | None,
-    min_probability: float,
-    at_most: int,
-) -> Filter:
-    types = None if relation_types is None else frozenset(str(name) for name in relation_types)
-    unknown = sorted((types or frozenset()) - {str(name) for name in RelationType})
-    faults = {
-        f"k is {k}, it must lie between 1 and {MAX_K}": not 1 <= k <= MAX_K,
-        f"{len(skus)} seeds were given, {MAX_SEEDS} are allowed": len(skus) > MAX_SEEDS,
-        "seeds are a list of SKUs, not one text": isinstance(skus, str),
-        f"min_probability is {min_probability}, it is a share 0-1": not 0 <= min_probability <= 1,
-        f"max_per_kind and max_per_phrase must be at least 1, one is {at_most}": at_most < 1,
-        f"there is no relation type {', '.join(unknown)}": bool(unknown),
-    }
-    broken = [sentence for sentence, is_broken in faults.items() if is_broken]
-    if broken:
-        remedy = f"Relation types: {', '.join(RelationType)}." if unknown else ""
-        raise InputError(f"{'; '.join(broken)}.", remedy=remedy)
-    return Filter(types, min_probability)
+def _looked_up(available: Available | None) -> Available | None:
+    """A list of SKUs in stock as a set: every candidate is looked up in it."""
+    if available is None or callable(available) or isinstance(available, AbstractSet):
+        return available
+    return frozenset(available)

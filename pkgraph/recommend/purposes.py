@@ -11,6 +11,8 @@ from pkgraph.recommend.answers import Purpose
 from pkgraph.recommend.search import find_documents
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pkgraph.snapshot.layout import Sections
 
 MAX_TEXT = 400
@@ -18,18 +20,17 @@ MAX_RATIONALES = 5
 """Rationales that one purpose in words may stand for."""
 
 
-def all_purposes(s: Sections) -> tuple[Purpose, ...]:
-    """Every rationale, the most widely served first, ties by its words."""
-    asked = set(s.edge_rationale[s.edge_source < 0].tolist())
-    found = [_purpose(s, row, is_asked=row in asked) for row in range(len(s.rationale_ids))]
-    return tuple(sorted(found, key=lambda purpose: (-purpose.n_kinds, purpose.rationale)))
-
-
-def _purpose(s: Sections, row: int, *, is_asked: bool) -> Purpose:
-    node = len(s.kind_ids) + row
-    start, end = s.path_offsets[node : node + 2].tolist()
-    served = len(np.unique(s.path_target[start:end]))
-    return Purpose(s.rationale_ids[row], s.rationale_texts[row], served, is_asked)
+def all_purposes(s: Sections, offset: int) -> Iterator[Purpose]:
+    """Rationales behind the first `offset`, the most widely served first, ties by their words."""
+    return (
+        Purpose(
+            s.rationale_ids[row],
+            s.rationale_texts[row],
+            int(s.rationale_n_kinds[row]),
+            bool(s.rationale_is_asked[row]),
+        )
+        for row in s.rationale_order[offset:].tolist()
+    )
 
 
 def resolve_purpose(s: Sections, purpose: str) -> list[int]:

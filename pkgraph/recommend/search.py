@@ -100,6 +100,6 @@ def _hit(s: Sections, document: int, value: int) -> Hit:
         return Hit("product", product.sku, product.title, product.kind, product.category, value)
     kind = document - len(s.sku_ids)
     if kind < len(s.kind_ids):
-        return Hit("kind", s.kind_ids[kind], s.kind_titles[kind], None, s.kind_categories[kind], value)
+        return Hit("kind", s.kind_ids[kind], s.kind_titles[kind], None, s.category_of(kind), value)
     row = kind - len(s.kind_ids)
     return Hit("purpose", s.rationale_ids[row], s.rationale_texts[row], None, None, value)

@@ -17,7 +17,7 @@ def showcase(graph: Graph, n: int = 5, *, k: int = 3) -> list[tuple[Product, Rec
     found: list[tuple[Product, Recommendations]] = []
     for row in (-sections.sku_popularity).argsort(kind="stable").tolist():
         kind = int(sections.sku_kind[row])
-        category = sections.kind_categories[kind]
+        category = sections.category_of(kind)
         product = graph.product(sections.sku_ids[row]) if has_rows[kind] and category not in seen else None
         if product is not None:
             seen.add(category)

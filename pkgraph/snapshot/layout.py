@@ -84,7 +84,7 @@ class Strings:
         if not 0 <= row < len(self):  # list() and bisect end on it; a negative row would read another text
             raise IndexError(row)
         start, end = self.offsets[row : row + 2].tolist()
-        return bytes(self.data[start:end])
+        return self.data[start:end].tobytes()
 
     def find(self, text: str) -> int:
         """Row of the text in a sorted table, -1 where it is not there."""
@@ -112,16 +112,27 @@ class Sections:
         sku_popularity: Share of baskets, 0-1.
         sku_price: The shop's currency, NaN where unknown.
         sku_brand: Row of brand_names, -1 where unknown.
+        sku_slots: Hash table from SKU to row, see pkgraph.snapshot.slots.
         kind_skus: SKU rows of every kind, most popular first, ties by SKU.
+        rationale_n_kinds: Different kinds that its paths lead to.
+        rationale_is_asked: 1 where a model was asked about it directly.
+        rationale_order: Rows of rationales, the most widely served first, ties by their words.
+        edge_offsets: Edges by source kind; those without one, of a rationale that was asked about, come last.
         edge_source: Kind, -1 where the rationale itself was asked about.
         edge_probability: Share 0-1, the surest of the statements that were merged.
-        edge_explanation: Row of explanation_texts, the sentence of that statement.
+        edge_weight: Integer weight of the statement as it was made.
+        edge_inferred_weight: Integer weight where it is read off the statement instead, see paths.
+        edge_phrase: Row of phrase_texts, the product phrase of the surest statement.
+        edge_explanations: The sentence of the surest statement.
+        statement_position: Place in the answer's list; a relation's id is "response_id-position".
         statement_probability: Share 0-1 of the single statement; statements of an edge stand surest first.
-        path_edge: Edge that ends (read forwards) or starts (read backwards) at the path's target.
-        path_via: Edge that ties the node to the same rationale, -1 where the path is one edge.
-        path_weight: Integer weight, descending per node, ties by target, edge, via.
+        backward_edges: For every kind the edges that end there and may be read from there; ascending.
+        rationale_edges: For every rationale its edges; ascending.
+        shared_edge: Edge that ends at the other kind which was named for one purpose.
+        shared_via: Edge that ties the kind itself to that purpose.
         row_weight: Sum of the weights of the node's paths to that target; descending, ties by target.
-        row_path: Position of the heaviest of these paths.
+        row_edge: Edge of the heaviest of these paths, ties by edge and via.
+        row_via: Its edge that ties the node to the same purpose, -1 where the path is one edge.
         posting_documents: SKU rows, then kinds (+ n_skus), then rationales (+ n_skus + n_kinds); ascending.
     """
 
@@ -131,47 +142,71 @@ class Sections:
     sku_popularity: Annotated[Array, "skus", "<f8"]
     sku_price: Annotated[Array, "skus", "<f8"]
     sku_brand: Annotated[Array, "skus", "<i4"]
+    sku_slots: Annotated[Array, "slots", "<u8"]
     brand_names: Annotated[Strings, "brands"]
     kind_ids: Annotated[Strings, "kinds"]
     kind_titles: Annotated[Strings, "kinds"]
-    kind_categories: Annotated[Strings, "kinds"]
-    kind_departments: Annotated[Strings, "kinds"]
+    kind_category: Annotated[Array, "kinds", "<i4"]
+    kind_department: Annotated[Array, "kinds", "<i4"]
+    category_names: Annotated[Strings, "categories"]
+    department_names: Annotated[Strings, "departments"]
     kind_sku_offsets: Annotated[Array, "kinds+1", "<i8"]
     kind_skus: Annotated[Array, "skus", "<i4"]
     rationale_ids: Annotated[Strings, "rationales"]
     rationale_texts: Annotated[Strings, "rationales"]
+    rationale_n_kinds: Annotated[Array, "rationales", "<i4"]
+    rationale_is_asked: Annotated[Array, "rationales", "<u1"]
+    rationale_order: Annotated[Array, "rationales", "<i4"]
+    edge_offsets: Annotated[Array, "kinds+2", "<i8"]
     edge_source: Annotated[Array, "edges", "<i4"]
     edge_type: Annotated[Array, "edges", "<u1"]
     edge_rationale: Annotated[Array, "edges", "<i4"]
     edge_target: Annotated[Array, "edges", "<i4"]
     edge_probability: Annotated[Array, "edges", "<f8"]
-    edge_explanation: Annotated[Array, "edges", "<i4"]
-    explanation_texts: Annotated[Strings, "explanations"]
+    edge_weight: Annotated[Array, "edges", "<u4"]
+    edge_inferred_weight: Annotated[Array, "edges", "<u4"]
+    edge_phrase: Annotated[Array, "edges", "<i4"]
+    edge_explanations: Annotated[Strings, "edges"]
     edge_statement_offsets: Annotated[Array, "edges+1", "<i8"]
-    statement_relation_ids: Annotated[Strings, "statements"]
-    statement_prompt: Annotated[Array, "statements", "<i4"]
     statement_response: Annotated[Array, "statements", "<i4"]
-    statement_model: Annotated[Array, "statements", "<i4"]
+    statement_position: Annotated[Array, "statements", "<i4"]
     statement_phrase: Annotated[Array, "statements", "<i4"]
     statement_probability: Annotated[Array, "statements", "<f8"]
-    statement_stated_confidence: Annotated[Array, "statements", "<f8"]
-    statement_match_score: Annotated[Array, "statements", "<f8"]
-    prompt_ids: Annotated[Strings, "prompts"]
+    statement_stated_confidence: Annotated[Array, "statements", "<f4"]
+    statement_match_score: Annotated[Array, "statements", "<f4"]
     response_ids: Annotated[Strings, "responses"]
+    response_prompt: Annotated[Array, "responses", "<i4"]
+    response_model: Annotated[Array, "responses", "<i4"]
+    prompt_ids: Annotated[Strings, "prompts"]
     model_names: Annotated[Strings, "models"]
     phrase_texts: Annotated[Strings, "phrases"]
-    path_offsets: Annotated[Array, "nodes+1", "<i8"]
-    path_target: Annotated[Array, "paths", "<i4"]
-    path_edge: Annotated[Array, "paths", "<i4"]
-    path_via: Annotated[Array, "paths", "<i4"]
-    path_weight: Annotated[Array, "paths", "<u4"]
+    backward_offsets: Annotated[Array, "kinds+1", "<i8"]
+    backward_edges: Annotated[Array, "backwards", "<i4"]
+    rationale_edge_offsets: Annotated[Array, "rationales+1", "<i8"]
+    rationale_edges: Annotated[Array, "edges", "<i4"]
+    shared_offsets: Annotated[Array, "kinds+1", "<i8"]
+    shared_edge: Annotated[Array, "shared", "<i4"]
+    shared_via: Annotated[Array, "shared", "<i4"]
+    shared_weight: Annotated[Array, "shared", "<u4"]
     row_offsets: Annotated[Array, "nodes+1", "<i8"]
     row_target: Annotated[Array, "rows", "<i4"]
     row_weight: Annotated[Array, "rows", "<u4"]
-    row_path: Annotated[Array, "rows", "<i4"]
+    row_edge: Annotated[Array, "rows", "<i4"]
+    row_via: Annotated[Array, "rows", "<i4"]
     words: Annotated[Strings, "words"]
     posting_offsets: Annotated[Array, "words+1", "<i8"]
     posting_documents: Annotated[Array, "postings", "<i4"]
+
+    def relation_id(self, statement: int) -> str:
+        """Key of a statement: the answer it was read from, and its place there."""
+        response = self.response_ids[int(self.statement_response[statement])]
+        return f"{response}-{int(self.statement_position[statement])}"
+
+    def surest_relation_id(self, edge: int) -> str:
+        return self.relation_id(int(self.edge_statement_offsets[edge]))
+
+    def category_of(self, kind: int) -> str:
+        return self.category_names[int(self.kind_category[kind])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +236,11 @@ SPECS = tuple(_specs())
 
 OFFSETS = {
     "kind_sku_offsets": "skus",
+    "edge_offsets": "edges",
     "edge_statement_offsets": "statements",
-    "path_offsets": "paths",
+    "backward_offsets": "backwards",
+    "rationale_edge_offsets": "edges",
+    "shared_offsets": "shared",
     "row_offsets": "rows",
     "posting_offsets": "postings",
     **{spec.name: f"{spec.name.removesuffix('.offsets')}.bytes" for spec in SPECS if ".offsets" in spec.name},

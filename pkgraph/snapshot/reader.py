@@ -87,14 +87,14 @@ class Snapshot:
         start, end = s.edge_statement_offsets[edge : edge + 2].tolist()
         return tuple(
             Statement(
-                relation_id=s.statement_relation_ids[i],
-                prompt_id=s.prompt_ids[int(s.statement_prompt[i])],
+                relation_id=s.relation_id(i),
+                prompt_id=s.prompt_ids[int(s.response_prompt[s.statement_response[i]])],
                 response_id=s.response_ids[int(s.statement_response[i])],
-                model=s.model_names[int(s.statement_model[i])],
+                model=s.model_names[int(s.response_model[s.statement_response[i]])],
                 product=s.phrase_texts[int(s.statement_phrase[i])],
                 probability=float(s.statement_probability[i]),
-                stated_confidence=float(s.statement_stated_confidence[i]),
-                match_score=float(s.statement_match_score[i]),
+                stated_confidence=round(float(s.statement_stated_confidence[i]), 6),
+                match_score=round(float(s.statement_match_score[i]), 6),
             )
             for i in range(start, end)
         )

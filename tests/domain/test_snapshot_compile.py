@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -14,6 +13,7 @@ from pkgraph.errors import CatalogError
 from pkgraph.snapshot import CompiledGraph
 from pkgraph.snapshot.compile import compile_graph
 from pkgraph.snapshot.layout import HOLDS_BOTH_WAYS, MAX_ROW, Strings, to_arrays
+from pkgraph.snapshot.paths import paths_of
 from tests.shop import STATEMENTS, Told, accepted, key_of, products
 
 
@@ -80,8 +80,11 @@ def test_one_statement_of_two_models_is_one_edge_with_the_surest_sentence_and_bo
     graph = compile_graph(products(), pl.concat(frames))
     s = graph.sections
     assert edges(graph) == [("carnations", "mother's day gift", "greeting cards", 0.97)]
-    assert s.explanation_texts[int(s.edge_explanation[0])] == "Said better."
-    assert [s.model_names[int(row)] for row in s.statement_model] == ["model-b", "model-a"]
+    assert s.edge_explanations[0] == "Said better."
+    assert [s.model_names[int(s.response_model[row])] for row in s.statement_response] == [
+        "model-b",
+        "model-a",
+    ]
     assert s.statement_probability.tolist() == [0.97, 0.9]
 
 
@@ -133,7 +136,7 @@ def test_a_node_keeps_its_heaviest_targets_and_all_its_paths() -> None:
     kept = targets(graph, "kind 00")
     assert list(kept) == [f"kind {n:02d}" for n in range(MAX_ROW + 7, 7, -1)]
     node = list(graph.sections.kind_titles).index("kind 00")
-    assert int(np.diff(graph.sections.path_offsets)[node]) == MAX_ROW + 7
+    assert len(paths_of(graph.sections, node, node + 1).target) == MAX_ROW + 7
 
 
 def test_a_sku_that_stands_twice_is_an_error() -> None:

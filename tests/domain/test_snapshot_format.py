@@ -92,7 +92,7 @@ def test_every_flipped_bit_of_the_manifest_is_found_on_opening(folder: Path) -> 
             Snapshot.open(folder)
 
 
-@pytest.mark.parametrize("name", ["row_weight", "sku_ids.bytes", "path_offsets"])
+@pytest.mark.parametrize("name", ["row_weight", "sku_ids.bytes", "backward_offsets"])
 def test_every_flipped_bit_of_an_array_is_found_by_verify_which_names_the_file(
     name: str, folder: Path
 ) -> None:

@@ -12,6 +12,8 @@ import pytest
 from pkgraph.snapshot import RULES, CompiledGraph, judge_by_rules
 from pkgraph.snapshot.compile import compile_graph
 from pkgraph.snapshot.layout import RELATION_TYPES, Sections, Strings
+from pkgraph.snapshot.merging import merge_paths
+from pkgraph.snapshot.paths import Edges, Readings, readings_of
 from tests.shop import STATEMENTS, accepted, products
 
 
@@ -35,9 +37,7 @@ def swapped(sections: Sections, names: tuple[str, ...], first: int, second: int)
 
 
 def edge_of(sections: Sections, explanation: str) -> int:
-    return int(
-        np.flatnonzero(sections.edge_explanation == list(sections.explanation_texts).index(explanation))[0]
-    )
+    return list(sections.edge_explanations).index(explanation)
 
 
 VASE, TULIPS, CANDLES = STATEMENTS[1][5], STATEMENTS[2][5], STATEMENTS[5][5]
@@ -56,9 +56,24 @@ def a_kind_without_products(graph: CompiledGraph) -> CompiledGraph:
     return replace(graph, sections=replace(moved, kind_skus=order, kind_sku_offsets=offsets))
 
 
-def an_edge_onto_itself(graph: CompiledGraph) -> CompiledGraph:
-    s, edge = graph.sections, edge_of(graph.sections, CANDLES)
-    return replace(graph, sections=with_value(s, "edge_source", edge, s.edge_target[edge]))
+def an_edge_onto_itself(_: CompiledGraph) -> CompiledGraph:
+    """The one edge of a graph, read as if it had been stated of its own target."""
+    graph = compile_graph(products(), accepted(STATEMENTS[5:]))
+    s = with_value(graph.sections, "edge_source", 0, graph.sections.edge_target[0])
+    edges = Edges(
+        s.edge_source,
+        s.edge_type,
+        s.edge_rationale,
+        s.edge_target,
+        s.edge_probability,
+        len(s.kind_ids),
+        len(s.rationale_ids),
+    )
+    readings = readings_of(edges)
+    s = replace(s, **{name: getattr(readings, name) for name in Readings.__slots__})
+    rows = merge_paths(s)
+    merged = {f"row_{name}": getattr(rows, name) for name in ("offsets", "target", "weight", "edge", "via")}
+    return replace(graph, sections=replace(s, rationale_is_asked=s.rationale_is_asked * 0, **merged))
 
 
 def an_unknown_type(graph: CompiledGraph) -> CompiledGraph:
@@ -97,7 +112,7 @@ def a_row_too_light(graph: CompiledGraph) -> CompiledGraph:
 
 def neighbours_swapped(graph: CompiledGraph) -> CompiledGraph:
     first = rows_of(graph, "f1")
-    names = ("row_target", "row_weight", "row_path")
+    names = ("row_target", "row_weight", "row_edge", "row_via")
     return replace(graph, sections=swapped(graph.sections, names, first, first + 1))
 
 
@@ -128,6 +143,11 @@ def value_at(name: str, row: int, value: float) -> Callable[[CompiledGraph], Com
     return lambda graph: replace(graph, sections=with_value(graph.sections, name, row, value))
 
 
+def a_sku_in_no_slot(graph: CompiledGraph) -> CompiledGraph:
+    taken = int(np.flatnonzero(graph.sections.sku_slots)[0])
+    return replace(graph, sections=with_value(graph.sections, "sku_slots", taken, 0))
+
+
 def a_lost_row(graph: CompiledGraph) -> CompiledGraph:
     return replace(graph, intake=replace(graph.intake, n_accepted=graph.intake.n_accepted + 1))
 
@@ -138,12 +158,15 @@ BREAKING: dict[str, Callable[[CompiledGraph], CompiledGraph]] = {
     "every_edge_has_a_type_a_rationale_and_a_sentence": an_unknown_type,
     "no_product_recommends_itself": an_edge_onto_itself,
     "every_score_is_finite_and_a_share": value_at("sku_popularity", 0, 1.5),
-    "every_edge_has_provenance": value_at("statement_model", 0, 99),
+    "every_edge_has_provenance": value_at("response_model", 0, 99),
     "every_edge_is_as_sure_as_its_surest_statement": a_less_sure_statement,
-    "every_path_follows_its_statement": a_substitute_turned_accessory,
-    "every_path_weighs_what_its_statements_say": another_probability,
+    "every_edge_is_read_where_it_holds": a_substitute_turned_accessory,
+    "every_edge_weighs_what_its_statements_say": another_probability,
     "every_merged_score_is_the_sum_of_its_paths": a_row_too_light,
     "neighbours_are_sorted": neighbours_swapped,
+    "purposes_stand_by_the_kinds_they_serve": value_at("rationale_is_asked", 0, 7),
+    "every_kind_stands_on_a_shelf": value_at("kind_category", 0, 99),
+    "every_product_is_found_by_its_id": a_sku_in_no_slot,
     "offsets_are_monotone": a_falling_offset,
     "every_product_belongs_to_one_kind": a_product_named_twice,
     "popular_products_come_first": the_less_popular_first,

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from pkgraph.errors import InputError
 from pkgraph.model import kind_id
 from pkgraph.recommend import Graph, Recommendations
-from pkgraph.recommend.ranking import Filter, arrivals_by_paths, arrivals_by_rows, ranked
+from pkgraph.recommend.question import ALL_TYPES
+from pkgraph.recommend.ranking import Source, arrivals_by_paths, arrivals_by_rows, ranked
 from pkgraph.snapshot.compile import compile_graph
 from tests.published import graph_of, publish_shop
 from tests.shop import STATEMENTS, Told, accepted, products
@@ -140,6 +141,35 @@ def test_only_paths_as_sure_as_wanted_count(graph: Graph) -> None:
     assert skus(graph.recommend(["f1"], min_probability=0.86)) == ["c2"]
 
 
+def test_only_wanted_categories_and_prices_appear(graph: Graph) -> None:
+    assert skus(graph.recommend(["f1"], categories=["flowers", "nowhere"])) == ["v1", "t1"]
+    assert skus(graph.recommend(["f1"], categories=["nowhere"])) == []
+    assert skus(graph.recommend(["f1"], max_price=2.5)) == ["c2", "k1"]  # vases and tulips have no price
+    assert skus(graph.recommend(["f1"], min_price=2.51)) == []
+    assert skus(graph.recommend(["f1"], min_price=2.5, max_price=2.5)) == ["c2", "k1"]
+
+
+def test_a_seed_counts_as_much_as_it_weighs(graph: Graph) -> None:
+    """Of weight 2 it counts as two with the same relations: 1 - (1 - share)^2."""
+    items = graph.recommend(["t1", "c1"], weights=[2.0, 0.5]).items
+    assert items[0].score == pytest.approx(1 - (1 - 0.5 * 0.7) ** 2 * (1 - 0.5 * 0.9) ** 0.5, abs=1e-3)
+    assert [path.seed_sku for path in items[0].paths] == ["t1", "c1"]
+    assert graph.recommend(["f1"], weights=[1.0]) == graph.recommend(["f1"])
+
+
+def test_of_two_seeds_of_a_kind_the_heavier_counts(graph: Graph) -> None:
+    [light, heavy] = (graph.recommend(["f1", "f2"], weights=weights) for weights in ([0.5, 0.25], [0.5, 2.0]))
+    assert {item.path.seed_sku for item in light.items} == {"f1"}
+    assert {item.path.seed_sku for item in heavy.items} == {"f2"}
+
+
+def test_a_diverse_answer_takes_another_kind_before_a_second_of_one(graph: Graph) -> None:
+    plain = skus(graph.recommend(["f1"], max_per_kind=2, k=4))
+    assert plain == ["c1", "c2", "v1", "t1"]
+    assert skus(graph.recommend(["f1"], max_per_kind=2, k=4, diversity=0.5)) == ["c1", "v1", "t1", "k1"]
+    assert skus(graph.recommend(["f1"], max_per_kind=2, k=4, diversity=0.0)) == plain
+
+
 def test_more_products_of_a_kind_come_with_one_score_ties_by_sku(graph: Graph) -> None:
     assert skus(graph.recommend(["f1"], max_per_kind=2)) == ["c1", "c2", "v1", "t1", "k1", "k2"]
     assert skus(graph.recommend(["f1"], max_per_kind=2, k=3)) == ["c1", "c2", "v1"]
@@ -155,6 +185,12 @@ def test_more_products_of_a_kind_come_with_one_score_ties_by_sku(graph: Graph) -
         ({"relation_types": ["astrology"]}, "astrology"),
         ({"skus": "f1"}, "not one text"),
         ({"skus": ["f1"] * 101}, "101 seeds"),
+        ({"weights": [1.0, 1.0]}, "2 weights"),
+        ({"weights": [0.0]}, "weighs 0"),
+        ({"weights": [float("nan")]}, "weighs nan"),
+        ({"weights": [17.0]}, "weighs 17"),
+        ({"diversity": 1.5}, "diversity is 1.5"),
+        ({"min_price": 3.0, "max_price": 2.0}, "lowest price is 3"),
     ],
 )
 def test_an_argument_out_of_range_is_named(arguments: dict[str, object], named: str, graph: Graph) -> None:
@@ -179,12 +215,16 @@ TELLING = st.tuples(
 def test_merged_rows_and_all_paths_give_one_answer(told: list[Told], nodes: set[int]) -> None:
     """While no row is cut, the fast tier is the exact one to the bit."""
     s = graph_of(told).sections
-    sources = sorted(nodes)
-    fast, exact = arrivals_by_rows(s, sources), arrivals_by_paths(s, sources, Filter())
+    sources = [Source(node, "seed") for node in sorted(nodes)]
+    fast, exact = arrivals_by_rows(s, sources), arrivals_by_paths(s, sources, ALL_TYPES, 0.0)
     assert [array.tolist() for array in ranked(fast)] == [array.tolist() for array in ranked(exact)]
-    best = zip(fast.source.tolist(), fast.target.tolist(), fast.path.tolist(), strict=True)
-    also = zip(exact.source.tolist(), exact.target.tolist(), exact.path.tolist(), strict=True)
-    assert sorted(best) == sorted(also)
+    best, also = (
+        sorted(
+            zip(*(getattr(found, name).tolist() for name in ("source", "target", "edge", "via")), strict=True)
+        )
+        for found in (fast, exact)
+    )
+    assert best == also
 
 
 def test_a_known_product_is_described_and_an_unknown_one_is_none(graph: Graph) -> None:

@@ -1,0 +1,207 @@
+"""Accepted relations as numbers: a statement a row, in the order of the edges they become.
+
+Texts of 30 million rows do not fit beside their numbers. So the frame is scanned three times: for the tables
+of ids and phrases, for the numbers, and for the sentences of the edges alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from pkgraph.errors import InputError
+from pkgraph.snapshot.coding import coded, strings_of
+from pkgraph.snapshot.layout import RELATION_TYPES, Array, Strings
+
+_KEYS = ("source", "target", "type", "rationale")
+_NUMBERED = (
+    "source_kind_id",
+    "target_kind_id",
+    "rationale_id",
+    "response_id",
+    "product",
+    "relation_type",
+    "position",
+    "probability",
+    "stated_confidence",
+    "match_score",
+)
+_SURENESS = ("doubt", "response", "position", "phrase")
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What was compiled of the accepted relations.
+
+    Attributes:
+        edge_offsets: int64 of shape (n_edges + 1,). Statements of one edge stand together, surest first.
+        source: Kind, the number of kinds where the rationale itself was asked about.
+        row: Place in the accepted relations.
+        rationales: rationale_id and rationale, in the order of the ids.
+        refused: Reason to the number of rows that were not compiled.
+    """
+
+    source: Array
+    target: Array
+    type: Array
+    rationale: Array
+    response: Array
+    position: Array
+    phrase: Array
+    probability: Array
+    stated_confidence: Array
+    match_score: Array
+    row: Array
+    edge_offsets: Array
+    rationales: pl.DataFrame
+    response_ids: Strings
+    response_prompt: Array
+    response_model: Array
+    prompt_ids: Strings
+    model_names: Strings
+    phrase_texts: Strings
+    n_accepted: int
+    refused: Mapping[str, int]
+    accepted: pl.LazyFrame
+
+    def sentences_of_edges(self) -> Strings:
+        """The explanation of every edge's surest statement."""
+        wanted = self.row[self.edge_offsets[:-1]]
+        sentences = self.accepted.select("explanation").collect(engine="streaming").to_series()
+        return strings_of(sentences.gather(wanted))
+
+
+def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
+    """Number, refuse and sort the accepted relations.
+
+    Args:
+        accepted: The table ACCEPTED_RELATIONS.
+        kinds: kind_id and its row.
+
+    Raises:
+        InputError: An answer was read under two prompts or models.
+    """
+    tables = _tables_of(accepted)
+    numbered = _numbered(accepted, kinds, tables).collect(engine="streaming")
+    refused = numbered["refusal"].drop_nulls().value_counts().sort("refusal")
+    kept = numbered.filter(pl.col("refusal").is_null()).drop("refusal")
+    n_accepted = numbered.height
+    del numbered
+    columns = _sorted(kept)
+    del kept
+    for name, table in tables.items():
+        tables[name], columns[name] = _used(table, columns[name])
+    responses = tables["response"]
+    prompt_ids, response_prompt = coded(responses["prompt_id"])
+    model_names, response_model = coded(responses["model"])
+    return Statements(
+        **columns,
+        edge_offsets=_edge_offsets(columns),
+        rationales=tables["rationale"],
+        response_ids=strings_of(responses["response_id"]),
+        response_prompt=response_prompt,
+        response_model=response_model,
+        prompt_ids=prompt_ids,
+        model_names=model_names,
+        phrase_texts=strings_of(tables["phrase"]["product"]),
+        n_accepted=n_accepted,
+        refused=dict(refused.iter_rows()),
+        accepted=accepted,
+    )
+
+
+def _tables_of(accepted: pl.LazyFrame) -> dict[str, pl.DataFrame]:
+    """Rationales, answers and product phrases, each in the order of its ids, numbered."""
+    ends = [
+        end.alias(f"{name}_{end_name}")
+        for name in ("prompt_id", "model")
+        for end_name, end in (("min", pl.col(name).min()), ("max", pl.col(name).max()))
+    ]
+    found = pl.collect_all(
+        [
+            accepted.group_by("rationale_id").agg(pl.col("rationale").min()),
+            accepted.group_by("response_id").agg(ends),
+            accepted.select("product").unique(),
+        ],
+        engine="streaming",
+    )
+    rationales, responses, phrases = (frame.sort(frame.columns[0]) for frame in found)
+    torn = responses.filter(
+        (pl.col("prompt_id_min") != pl.col("prompt_id_max")) | (pl.col("model_min") != pl.col("model_max"))
+    )
+    if torn.height:
+        raise InputError(
+            f"The answer {torn['response_id'][0]} stands under two prompts or models.",
+            remedy="Materialize `relations` again.",
+        )
+    responses = responses.select("response_id", prompt_id="prompt_id_min", model="model_min")
+    return {"rationale": rationales, "response": responses, "phrase": phrases}
+
+
+def _rows(table: pl.DataFrame, name: str) -> pl.LazyFrame:
+    """The first column of a table and its row, as a column of that name."""
+    return table.lazy().select(table.columns[0], pl.int_range(pl.len(), dtype=pl.Int32).alias(name))
+
+
+def _numbered(
+    accepted: pl.LazyFrame, kinds: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
+) -> pl.LazyFrame:
+    """The accepted rows as numbers, and why a row is not compiled (null where it is)."""
+    rows = kinds.lazy().select("kind_id", "row")
+    targets = rows.rename({"kind_id": "target_kind_id", "row": "target"})
+    sources = rows.rename({"kind_id": "source_kind_id", "row": "source"})
+    codes = {str(name): code for code, name in enumerate(RELATION_TYPES)}
+    joined = accepted.select(_NUMBERED).with_row_index("row")
+    for other in (targets, sources, *(_rows(table, name) for name, table in tables.items())):
+        joined = joined.join(other, on=other.collect_schema().names()[0], how="left")
+    is_ghost = pl.col("source_kind_id").is_not_null() & pl.col("source").is_null()
+    return joined.select(
+        pl.col("source").fill_null(kinds.height),
+        "target",
+        pl.col("relation_type")
+        .replace_strict(codes, default=None, return_dtype=pl.UInt8)
+        .fill_null(len(codes))
+        .alias("type"),
+        *tables,
+        pl.col("position").cast(pl.Int32),
+        pl.col("probability").cast(pl.Float64),
+        (-pl.col("probability")).alias("doubt"),
+        pl.col("stated_confidence").cast(pl.Float32),
+        pl.col("match_score").cast(pl.Float32),
+        "row",
+        pl.when(pl.col("target").is_null())
+        .then(pl.lit("target_not_in_catalog"))
+        .when(is_ghost)
+        .then(pl.lit("source_not_in_catalog"))
+        .when(pl.col("target") == pl.col("source"))
+        .then(pl.lit("names_its_source"))
+        .when(~pl.col("relation_type").is_in(list(codes)))
+        .then(pl.lit("unknown_relation_type"))
+        .alias("refusal"),
+    )
+
+
+def _sorted(kept: pl.DataFrame) -> dict[str, Array]:
+    """The columns in the order of the edges, the surest statement of each first."""
+    order = kept.select(pl.arg_sort_by(*_KEYS, *_SURENESS)).to_series()
+    return {name: kept[name].gather(order).to_numpy() for name in kept.columns if name != "doubt"}
+
+
+def _used(table: pl.DataFrame, rows: Array) -> tuple[pl.DataFrame, Array]:
+    """The table without what only refused rows name, and the rows in it."""
+    is_used = np.zeros(table.height, dtype=bool)
+    is_used[rows] = True
+    place = np.cumsum(is_used, dtype="<i4") - 1
+    return table.filter(pl.Series(is_used)), place[rows].astype("<i4")
+
+
+def _edge_offsets(columns: Mapping[str, Array]) -> Array:
+    n = len(columns["source"])
+    differs = np.zeros(n, dtype=bool)
+    differs[:1] = True
+    for name in _KEYS:
+        differs[1:] |= np.diff(columns[name]) != 0
+    return np.append(np.flatnonzero(differs), n).astype("<i8")
