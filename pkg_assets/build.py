@@ -69,9 +69,9 @@ def prepare(home: Home, choice: Choice, project: Path) -> Settings:
     """
     prepare_dagster(home)
     os.environ.update(environment(home))
+    settings = chosen_settings(home, choice, project)
     if choice.is_nothing and home.settings.exists():
-        return read_settings(home.settings)
-    settings = _chosen(choice, project)
+        return settings
     kept = json.dumps(settings.model_dump(mode="json"), indent=2, sort_keys=True)
     temporary = home.settings.with_suffix(".tmp")
     temporary.write_text(kept, encoding="utf-8")
@@ -79,7 +79,14 @@ def prepare(home: Home, choice: Choice, project: Path) -> Settings:
     return settings
 
 
-def _chosen(choice: Choice, project: Path) -> Settings:
+def chosen_settings(home: Home, choice: Choice, project: Path) -> Settings:
+    """What a choice comes to; nothing is written.
+
+    Raises:
+        SettingsError: The settings are wrong.
+    """
+    if choice.is_nothing and home.settings.exists():
+        return read_settings(home.settings)
     base = choice.settings or (None if choice.catalog else project / "demo" / "pkgraph.toml")
     data: dict[str, object] = read_settings(base).model_dump(mode="json") if base else {}
     if choice.catalog:
@@ -199,7 +206,7 @@ def _categories(
     if kinds is None:
         raise InputError("The catalog was never read.", remedy="Run `pkgraph build`.")
     prompts = prompts_by_category(kinds, settings)
-    wanted = prompts.filter(_is_wanted(prompts, request.categories)) if request.categories else prompts
+    wanted = prompts.filter(is_wanted(prompts, request.categories)) if request.categories else prompts
     live = [model.name for model in settings.models if not model.answers]
     answered = _answered(home, settings, wanted)
     n_open = wanted.height - wanted.filter(pl.col("prompt_id").is_in(list(answered))).height
@@ -215,7 +222,8 @@ def _categories(
     return keys
 
 
-def _is_wanted(prompts: pl.DataFrame, categories: tuple[str, ...]) -> pl.Expr:
+def is_wanted(prompts: pl.DataFrame, categories: tuple[str, ...]) -> pl.Expr:
+    """Rows of these categories, each named by title or key."""
     known = {*prompts["category_key"], *prompts["category"]}
     unknown = [name for name in categories if name not in known]
     if unknown:

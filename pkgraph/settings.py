@@ -99,6 +99,12 @@ class ModelSettings(_Section):
         default=None, ge=0, description="Price, where litellm does not know it."
     )
     output_usd_per_million: float | None = Field(default=None, ge=0)
+    cached_input_usd_per_million: float | None = Field(
+        default=None, ge=0, description="For prompt tokens that the provider had cached."
+    )
+    batch_price_share: float | None = Field(
+        default=None, gt=0, le=1, description="Batch price as a share of the configured one; usually 0.5."
+    )
 
 
 class PromptSettings(_Section):

@@ -11,6 +11,7 @@ import click
 
 from pkgraph.cli.build import build, ui
 from pkgraph.cli.doctor import doctor
+from pkgraph.cli.estimating import estimate
 from pkgraph.cli.reading import recommend, search, serve
 from pkgraph.cli.snapshots import rollback, snapshots, verify
 from pkgraph.cli.terminal import show_error
@@ -19,6 +20,7 @@ from pkgraph.errors import PkgraphError
 HELP = """\b
 Examples:
   pkgraph build                            the demo shop, or the shop of the last build
+  pkgraph estimate --model gpt-5-mini      what a live model would cost; nothing is sent
   pkgraph search dry pasta                 find a SKU by words
   pkgraph recommend 885863                 what belongs with it, and why
   pkgraph recommend --purpose "taco night"
@@ -46,7 +48,7 @@ def cli() -> None:
     """Distil what a language model knows about your products into a graph, and recommend from it."""
 
 
-for command in (build, recommend, search, snapshots, verify, rollback, serve, ui, doctor):
+for command in (build, estimate, recommend, search, snapshots, verify, rollback, serve, ui, doctor):
     cli.add_command(command)
 
 

@@ -1,0 +1,42 @@
+"""What a model's tokens cost: at once, read from the provider's prompt cache, and by its Batch API."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars a token, each >= 0.
+
+    Attributes:
+        cached_input_usd: For prompt tokens that the provider had cached; None is the price of all others.
+        batch_input_usd: Through the Batch API; None where there is no such price. Likewise
+            `batch_output_usd`.
+    """
+
+    input_usd: float
+    output_usd: float
+    cached_input_usd: float | None = None
+    batch_input_usd: float | None = None
+    batch_output_usd: float | None = None
+
+    def usd(self, input_tokens: int, output_tokens: int, *, cached_tokens: int = 0) -> float:
+        """What one request cost.
+
+        Args:
+            input_tokens: All tokens of the prompt, the cached ones included.
+            output_tokens: All tokens of the answer.
+            cached_tokens: How many of the prompt's were cached; more than all of them count as all.
+        """
+        cached = min(max(cached_tokens, 0), input_tokens)
+        cached_usd = self.input_usd if self.cached_input_usd is None else self.cached_input_usd
+        return (
+            (input_tokens - cached) * self.input_usd + cached * cached_usd + output_tokens * self.output_usd
+        )
+
+    def batch_usd(self, input_tokens: int, output_tokens: int) -> float | None:
+        """What it costs through the Batch API; None where there is no such price."""
+        if self.batch_input_usd is None or self.batch_output_usd is None:
+            return None
+        return input_tokens * self.batch_input_usd + output_tokens * self.batch_output_usd
