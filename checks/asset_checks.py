@@ -190,6 +190,23 @@ def every_rule_holds_of_the_published_bytes(graph_store: GraphStore) -> dg.Asset
     return _result(rules, snapshot_id=served.snapshot_id)
 
 
+@dg.asset_check(asset="staleness_report")
+def no_knowledge_is_older_than_its_limit(staleness_report: pl.DataFrame) -> dg.AssetCheckResult:
+    """What is known of a category is younger than its age limit."""
+    old = staleness_report.filter(pl.col("age_days") >= pl.col("age_limit_days"))
+    return dg.AssetCheckResult(
+        passed=old.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{old.height} categories hold knowledge beyond its age limit" if old.height else None,
+        metadata={
+            "n_categories": staleness_report.height,
+            "n_too_old": old.height,
+            "oldest_days": float(old["age_days"].max() or 0),  # type: ignore[arg-type]
+            "sample": ", ".join(old.sort("age_days", descending=True)["category"].head(5)),
+        },
+    )
+
+
 CHECKS = (
     contract_check(tables.PRODUCTS, is_cut=False),
     every_row_of_the_delivery_is_kept_or_rejected,
@@ -202,4 +219,5 @@ CHECKS = (
     every_signal_is_in_its_range,
     the_gate_of_the_category_is_open,
     every_rule_holds_of_the_published_bytes,
+    no_knowledge_is_older_than_its_limit,
 )

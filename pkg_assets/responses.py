@@ -8,10 +8,12 @@ from pydantic import Field
 
 from pkg_assets.partitions import CATEGORIES
 from pkg_assets.reporting import count_table, counts, table_result, table_spec
+from pkgraph.settings import Settings
 from pkgraph.tables import LLM_RESPONSES
 from resources.answer_ledger import AnswerLedger
 from resources.clock import Clock
 from resources.language_models import LanguageModels
+from resources.shop import Shop
 
 GROUP = "distillation"
 
@@ -19,8 +21,9 @@ GROUP = "distillation"
 class AskConfig(dg.Config):
     """What is asked besides the prompts that have no answer yet."""
 
-    renew_before: str | None = Field(
-        default=None, description="ISO 8601 with zone: older answers of live models are asked for again."
+    due_at: str | None = Field(
+        default=None,
+        description="ISO 8601 with zone: what had reached its age limit then is asked for again.",
     )
 
 
@@ -31,8 +34,10 @@ class AskConfig(dg.Config):
     pool="llm_api",
 )
 def llm_responses(
+    context: dg.AssetExecutionContext,
     config: AskConfig,
     prompts: pl.DataFrame,
+    shop: Shop,
     language_models: LanguageModels,
     answer_ledger: AnswerLedger,
     clock: Clock,
@@ -48,7 +53,7 @@ def llm_responses(
             now=clock.now,
             max_workers=language_models.max_workers,
             parse_status=parse_status,
-            renew_before=datetime.fromisoformat(config.renew_before) if config.renew_before else None,
+            renew_before=_due(config, prompts, shop.settings(), context.partition_key),
         )
     answered = responses.filter(pl.col("status") == "answered")
     return table_result(
@@ -61,3 +66,12 @@ def llm_responses(
         output_tokens=int(answered["output_tokens"].sum()),
         cost_usd=float(answered["cost_usd"].sum()),
     )
+
+
+def _due(config: AskConfig, prompts: pl.DataFrame, settings: Settings, key: str) -> dict[str, datetime]:
+    from pkgraph.freshness import renew_before
+
+    if config.due_at is None:
+        return {}
+    moment = datetime.fromisoformat(config.due_at)
+    return renew_before(prompts, settings.freshness, category_key=key, due_at=moment)

@@ -1,11 +1,15 @@
-"""Stage 11: what is known of each category, how old it is, what distilling the rest would take."""
+"""Stage 11: what is known of each category, how old it is, and what the next night would do about it."""
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import polars as pl
+from pydantic import Field
 
-from pkg_assets.reporting import count_table, counts, table_result, table_spec
+from pkg_assets.reporting import count_table, counts, sample_rows, table_result, table_spec
+from pkgraph.freshness.night import Price
 from pkgraph.model import LanguageModel
 from pkgraph.settings import Settings
 from pkgraph.tables import STALENESS_REPORT
@@ -17,33 +21,111 @@ from resources.shop import Shop
 GROUP = "freshness"
 
 
-@dg.asset(**table_spec(STALENESS_REPORT, GROUP), deps=["llm_responses"], code_version="1")
+class NightConfig(dg.Config):
+    planned_at: str | None = Field(
+        default=None,
+        description="ISO 8601 with zone, set by the schedule: what the plan chooses is then refreshed.",
+    )
+
+
+@dg.asset(
+    **table_spec(STALENESS_REPORT, GROUP),
+    deps=["llm_responses"],
+    code_version="2",
+    # The schedule makes it every night; where it does not, nobody looks after the ages.
+    freshness_policy=dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
+    ),
+)
 def staleness_report(
+    config: NightConfig,
     kinds: pl.DataFrame,
     shop: Shop,
     language_models: LanguageModels,
     answer_ledger: AnswerLedger,
     clock: Clock,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    from pkgraph.freshness import staleness
+    from pkgraph.freshness import changed_statements, plan_night, staleness, with_age_limits
 
-    prompts = prompts_by_category(kinds, shop.settings())
+    settings, now = shop.settings(), clock.now()
+    prompts = with_age_limits(prompts_by_category(kinds, settings), settings.freshness)
     with answer_ledger.open() as ledger:
-        answered_at = ledger.answered_at(prompts["prompt_id"])
+        answered_at = ledger.answered_at(prompts["prompt_id"], models=live_models(settings))
+        changed = changed_statements(ledger.renewed(), prompts)
+        budget_usd = budget_left(settings, ledger.spent_since(day_of(now)))
+    report = plan_night(
+        staleness(kinds, prompts, answered_at, now=now),
+        changed,
+        price=price_of(settings),
+        is_live=bool(live_models(settings)),
+        budget_usd=budget_usd,
+        planned_at=datetime.fromisoformat(config.planned_at) if config.planned_at else None,
+    )
     models = language_models.open()
-    report = staleness(kinds, prompts, answered_at, now=clock.now())
-    still_open = report.filter(pl.col("state") != "distilled")
     return table_result(
         STALENESS_REPORT,
         report,
-        sample=("category", "state", "n_kinds", "n_answered", "age_days", "open_input_tokens"),
+        sample=("category", "state", "n_kinds", "n_answered", "age_days", "n_due", "plan"),
         by_state=count_table(counts(report, "state"), "state"),
         models=[model.name for model in models],
         answer_files=_answer_files(models, prompts["prompt_id"]),
-        open_prompts=int((still_open["n_prompts"] - still_open["n_answered"]).sum()),
-        open_input_tokens=int(still_open["open_input_tokens"].sum()),
-        open_output_tokens=int(still_open["open_output_tokens"].sum()),
+        **_open(report),
+        **_plan(report, budget_usd),
     )
+
+
+def _open(report: pl.DataFrame) -> dict[str, Any]:
+    still_open = report.filter(pl.col("state") != "distilled")
+    return {
+        "open_prompts": int((still_open["n_prompts"] - still_open["n_answered"]).sum()),
+        "open_input_tokens": int(still_open["open_input_tokens"].sum()),
+        "open_output_tokens": int(still_open["open_output_tokens"].sum()),
+    }
+
+
+def _plan(report: pl.DataFrame, budget_usd: float) -> dict[str, Any]:
+    """What is refreshed, and by name what is due and is not."""
+    chosen = report.filter(pl.col("plan") == "refresh")
+    left_out = report.filter(pl.col("plan").is_in(["over_budget", "unpriced", "recorded"]))
+    shown = left_out.sort("benefit", "category_key", descending=[True, False]).select(
+        "category", "plan", "n_due", "age_days", "age_limit_days", "due_cost_usd"
+    )
+    return {
+        "by_plan": count_table(counts(report, "plan"), "plan"),
+        "oldest_days": float(report["age_days"].max() or 0),  # type: ignore[arg-type]
+        "budget_left_usd": budget_usd,
+        "planned_cost_usd": float(chosen["due_cost_usd"].sum()),
+        "n_left_out": left_out.height,
+        "left_out_cost_usd": float(left_out["due_cost_usd"].sum()),
+        "left_out": sample_rows(shown.head(MAX_SHOWN), MAX_SHOWN),
+    }
+
+
+# A page of the UI; the table has them all.
+MAX_SHOWN = 100
+
+
+def day_of(now: datetime) -> datetime:
+    """The start of the day, UTC, that a budget counts for."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def budget_left(settings: Settings, spent_usd: float) -> float:
+    return max(0.0, settings.freshness.daily_budget_usd - spent_usd)
+
+
+def live_models(settings: Settings) -> list[str]:
+    return [model.name for model in settings.models if model.answers is None]
+
+
+def price_of(settings: Settings) -> Price | None:
+    """What one prompt costs when all live models are asked; None where the settings do not say."""
+    live = [model for model in settings.models if model.answers is None]
+    inputs = [model.input_usd_per_million for model in live]
+    outputs = [model.output_usd_per_million for model in live]
+    if None in inputs or None in outputs:
+        return None
+    return Price(sum(price or 0 for price in inputs), sum(price or 0 for price in outputs))
 
 
 def prompts_by_category(kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame:

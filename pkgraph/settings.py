@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -137,6 +137,38 @@ class GateSettings(_Section):
     )
 
 
+class FreshnessSettings(_Section):
+    """How old knowledge may grow, and what keeping it young may cost without a hand on it."""
+
+    age_limit_days: float = Field(default=30, gt=0)
+    seasonal_age_limit_days: float = Field(
+        default=14, gt=0, description="For categories and purposes whose name has a seasonal word."
+    )
+    seasonal_words: tuple[str, ...] = Field(
+        default=(
+            *("back to school", "christmas", "easter", "fall", "halloween", "hanukkah", "holiday"),
+            *("father's day", "mother's day", "new year", "new year's", "seasonal", "spring", "summer"),
+            *("super bowl", "thanksgiving", "valentine", "valentine's", "winter"),
+        ),
+        description="Words or phrases, matched whole, whatever their case.",
+    )
+    category_age_limit_days: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="By title or key of a category; counts before all else."
+    )
+    daily_budget_usd: float = Field(
+        default=0,
+        ge=0,
+        description="What the daemon may spend a day (UTC); at 0 it asks for nothing that costs.",
+    )
+    publish_every_minutes: float = Field(default=10, ge=0, description="At most so often.")
+    accept_uncertified: str | None = Field(
+        default=None, description="Why the daemon may publish without a certificate; shown wherever served."
+    )
+    webhook_env: str | None = Field(
+        default=None, description="Name of the environment variable with the URL that alerts are posted to."
+    )
+
+
 class Settings(_Section):
     catalog: CatalogSettings
     baskets: BasketSettings | None = None
@@ -144,6 +176,7 @@ class Settings(_Section):
     prompts: PromptSettings = PromptSettings()
     labels: LabelSettings = LabelSettings()
     gate: GateSettings = GateSettings()
+    freshness: FreshnessSettings = FreshnessSettings()
 
     @model_validator(mode="after")
     def _model_names_are_unique(self) -> Settings:

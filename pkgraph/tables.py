@@ -473,6 +473,30 @@ STALENESS_REPORT = Table(
         "age_days": Column(pl.Float64, "Age of that answer", nullable=True, low=0),
         "open_input_tokens": Column(pl.Int64, "Estimated tokens of the prompts without an answer", low=0),
         "open_output_tokens": Column(pl.Int64, "Estimated tokens of their answers", low=0),
+        "age_limit_days": Column(
+            pl.Float64, "How old its knowledge may grow; the shortest of its prompts", low=0
+        ),
+        "n_due": Column(pl.Int64, "Prompts whose answer is missing or older than its limit", low=0),
+        "due_input_tokens": Column(pl.Int64, "Estimated tokens of those prompts", low=0),
+        "due_output_tokens": Column(pl.Int64, "Estimated tokens of their answers", low=0),
+        "due_cost_usd": Column(
+            pl.Float64,
+            "What asking for them would cost; null where a price is not known",
+            nullable=True,
+            low=0,
+        ),
+        "volatility": Column(
+            pl.Float64, "Expected share of its statements that a refresh changes, 0-1", low=0, high=1
+        ),
+        "benefit": Column(pl.Float64, "Share of baskets x mean age of what is due x volatility", low=0),
+        "plan": Column(
+            pl.String,
+            "What the night does with it; why not, where it is due and stays",
+            one_of=("fresh", "refresh", "over_budget", "unpriced", "recorded"),
+        ),
+        "planned_at": Column(
+            pl.Datetime("us", "UTC"), "When the schedule chose it; null where none did", nullable=True
+        ),
     },
     key=("category_key",),
 )

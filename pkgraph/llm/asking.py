@@ -21,7 +21,7 @@ from pkgraph.prompts.rendering import prompt_from
 from pkgraph.tables import LLM_RESPONSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pkgraph.llm.ledger import Ledger
     from pkgraph.model import LanguageModel
@@ -79,13 +79,14 @@ class _Desk:
     now: Callable[[], datetime]
     parse_status: Callable[[str], str] | None
     attempts: int
-    renew_before: datetime | None = None
+    renew_before: Mapping[str, datetime]
 
     def needs_asking(self, question: _Question) -> bool:
         known = question.known
         if known is None:
             return True
-        if self.renew_before is not None and datetime.fromisoformat(known.asked_at) < self.renew_before:
+        moment = self.renew_before.get(question.key.prompt_id)
+        if moment is not None and datetime.fromisoformat(known.asked_at) <= moment:
             return True
         if self.parse_status is None or question.next_attempt >= self.attempts:
             return False
@@ -181,7 +182,7 @@ def ask_all(
     max_workers: int = 8,
     parse_status: Callable[[str], str] | None = None,
     attempts: int = 1,
-    renew_before: datetime | None = None,
+    renew_before: Mapping[str, datetime] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> pl.DataFrame:
     """Every prompt to every model: from the ledger where it has the answer, else asked and kept there first.
@@ -195,8 +196,8 @@ def ask_all(
         max_workers: Calls in flight at most, >= 1; `answer` of a live model is called from as many threads.
         parse_status: Says "read" of a text that can be read; with `attempts` > 1 others are asked for again.
         attempts: How often one sample is asked for at most while its answer cannot be read, >= 1.
-        renew_before: A live model's answer that was asked for before this moment, with a time zone, is asked
-            for again under a new attempt; until that one comes the old one counts.
+        renew_before: Moment with a zone, by prompt_id: a live model's answer that was asked for no later than
+            that is asked for again under a new attempt; until that one comes the old one counts.
         on_progress: Called in this thread after each answer.
 
     Returns:
@@ -206,7 +207,7 @@ def ask_all(
         ProviderGone: No further call can succeed. No new call was started; every answer that came is kept.
         LedgerError: The ledger is out of reach. The run stops.
     """
-    desk = _Desk(ledger, now, parse_status, attempts, renew_before)
+    desk = _Desk(ledger, now, parse_status, attempts, renew_before or {})
     questions = _questions(prompts, models, ledger, samples)
     replayed = [q for q in questions if isinstance(q.model, ReplayLanguageModel)]
     live = [q for q in questions if not isinstance(q.model, ReplayLanguageModel)]

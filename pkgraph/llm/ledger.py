@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import sqlalchemy as sa
@@ -284,6 +284,38 @@ class Ledger:
             for prompt_id, times in answered.items()
             if times.keys() >= set(models)
         }
+
+    def renewed(self) -> Iterator[tuple[str, str, str]]:
+        """prompt_id, former text and newest text of every sample that was answered more than once."""
+        key = [RESPONSES.c[name] for name in AnswerKey._fields]
+        rank = sa.func.row_number().over(partition_by=key, order_by=RESPONSES.c.attempt.desc())
+        answered = sa.select(*key, RESPONSES.c.text, rank.label("rank"))
+        answered = answered.where(RESPONSES.c.status == "answered")
+        newest, former = answered.subquery(), answered.subquery()
+        same = sa.and_(*(newest.c[name] == former.c[name] for name in AnswerKey._fields))
+        query = sa.select(newest.c.prompt_id, former.c.text, newest.c.text)
+        with self._reads() as connection:
+            for row in connection.execute(
+                query.where(same, newest.c.rank + 1 == former.c.rank, newest.c.rank == 1)
+            ):
+                prompt_id, former_text, text = row
+                yield prompt_id, former_text, text
+
+    def spent_since(self, moment: datetime) -> float:
+        """Known cost in USD of all calls that were asked for from this moment on, unused ones included."""
+        since = moment.astimezone(UTC).isoformat()
+        with self._reads() as connection:
+            return sum(
+                float(
+                    connection.scalar(
+                        sa.select(sa.func.coalesce(sa.func.sum(table.c.cost_usd), 0)).where(
+                            table.c.asked_at >= since
+                        )
+                    )
+                    or 0
+                )
+                for table in _CALLS
+            )
 
     def totals(self) -> LedgerTotals:
         calls = sa.union_all(*(sa.select(t.c.input_tokens, t.c.output_tokens, t.c.cost_usd) for t in _CALLS))

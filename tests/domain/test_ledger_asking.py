@@ -250,23 +250,28 @@ def test_an_answer_from_before_the_moment_of_renewal_is_asked_for_again_and_paid
             [model],
             ledger,
             now=lambda: now() + 31 * day,
-            renew_before=now() + day,
+            renew_before=dict.fromkeys(prompts("old", "young", "never")["prompt_id"], now() + day),
         )
 
     assert model.asked == {"old": 2, "young": 1, "never": 1}
     texts = dict(renewed.select("rationale", "text").iter_rows())
     assert texts == {"old": "news of old", "young": "about young", "never": "news of never"}
     assert renewed.filter(rationale="old")["attempt"].to_list() == [1]
+    assert [(old, new) for _, old, new in ledger.renewed()] == [("about old", "news of old")]
+    assert ledger.spent_since(now()) == 1.0  # two answers at half a dollar, two at an unknown price
+    assert ledger.spent_since(now() + 31 * day) == 0.0
 
 
 def test_where_renewing_fails_the_old_answer_counts(ledger: Ledger) -> None:
     model = Scripted()
     ask_all(prompts("a"), [model], ledger, now=now)
     model.script = lambda _: Response("live", None, status="failed", detail="no answer within 60 s")
-    renewed = ask_all(prompts("a"), [model], ledger, now=now, renew_before=now() + timedelta(seconds=1))
+    (key,) = prompts("a")["prompt_id"]
+    renewed = ask_all(prompts("a"), [model], ledger, now=now, renew_before={key: now()})
 
     assert renewed["text"].to_list() == ["about a"]
-    assert ledger.answered_at(prompts("a")["prompt_id"])[prompts("a")["prompt_id"][0]] == now()
+    assert ledger.answered_at([key]) == {key: now()}
+    assert list(ledger.renewed()) == []
 
 
 def test_a_prompt_is_as_old_as_the_model_that_answered_it_longest_ago(ledger: Ledger) -> None:

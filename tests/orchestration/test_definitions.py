@@ -40,6 +40,7 @@ BLOCKING = {
 TELLING = {
     ("products", "few_of_the_served_skus_are_gone"),
     ("published_graph", "every_rule_holds_of_the_published_bytes"),
+    ("staleness_report", "no_knowledge_is_older_than_its_limit"),
 }
 
 
