@@ -11,9 +11,9 @@ export UV_SYSTEM_CERTS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 # What the tests run against and no Python package ships.
-SERVICES := postgresql
+SERVICES := postgresql strace
 
-.PHONY: services help graph test test-all ui serve check bench clean setup lock
+.PHONY: services help graph test test-all ui serve check bench clean setup lock openapi
 
 help:  ## the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -53,6 +53,9 @@ serve: setup  ## answer recommendations over HTTP
 
 bench: setup  ## every published number
 	$(BIN)/python -m benchmarks
+
+openapi: setup  ## write docs/openapi.json again after a change of the HTTP contract
+	$(BIN)/python -c 'import json; from pkgraph.serving.routes import ROUTES; from pkgraph.serving.documents import openapi; print(json.dumps(openapi(ROUTES), indent=1))' > docs/openapi.json
 
 lock:  ## resolve pyproject.toml again into requirements.lock, without host names
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock

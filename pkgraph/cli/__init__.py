@@ -12,7 +12,8 @@ import click
 from pkgraph.cli.build import build, ui
 from pkgraph.cli.doctor import doctor
 from pkgraph.cli.estimating import estimate
-from pkgraph.cli.reading import recommend, search, serve
+from pkgraph.cli.reading import recommend, search
+from pkgraph.cli.serving import serve
 from pkgraph.cli.snapshots import rollback, snapshots, verify
 from pkgraph.cli.terminal import show_error
 from pkgraph.errors import PkgraphError

@@ -19,7 +19,7 @@ from pkgraph.home import Home
 
 EXTRAS = {
     "pipeline": ("dagster", "polars", "litellm", "great-expectations", "scikit-learn"),
-    "serve": ("starlette", "uvicorn"),
+    "serve": ("httptools", "uvloop"),
 }
 # A .pth file runs at every start of the interpreter; litellm 1.82.8 was stolen through one.
 KNOWN_PTH = ("_editable_impl_pkgraph.pth", "_virtualenv.pth", "distutils-precedence.pth", "coloredlogs.pth")

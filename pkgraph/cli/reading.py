@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pkgraph.cli.terminal import console, errors, examples, json_line, plain_table, safe
-from pkgraph.errors import InputError, SnapshotError
+from pkgraph.errors import InputError
 from pkgraph.home import Home
 from pkgraph.model import RelationType
 
@@ -168,29 +168,3 @@ def _varied(hits: Sequence[Hit], max_per_kind: int) -> list[Hit]:
         if hit.what != "product" or seen[hit.category, hit.kind] <= max_per_kind:
             kept.append(hit)
     return kept
-
-
-@click.command(
-    short_help="Answer recommendations over HTTP.",
-    epilog=examples("pkgraph serve", "pkgraph serve --host 0.0.0.0 --port 80"),
-)
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
-def serve(host: str, port: int) -> int:
-    """Answer recommendations over HTTP from the published graph; a new commit is picked up while it runs.
-
-    Where nothing is published yet it starts all the same and is ready (/readyz) with the first commit.
-    """
-    try:
-        import uvicorn  # noqa: F401 - `run` needs it
-
-        from pkgraph.serving import serve as run
-    except ModuleNotFoundError as error:
-        raise InputError(f"Serving needs {error.name}.", remedy="pip install 'pkgraph[serve]'") from error
-    root = Home.from_environment(os.environ).graph
-    try:
-        open_graph()
-    except SnapshotError as error:
-        errors.print(f"[yellow]not ready[/] {safe(error.what)} Every question gets a 503 until then.")
-    run(root, host=host, port=port)
-    return 0

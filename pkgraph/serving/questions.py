@@ -1,153 +1,116 @@
-"""What a request may ask, read strictly: an unknown name or a wrong value is an error that names it."""
+"""What may be asked: the fields of every question, and a question as the recommender takes it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from starlette.datastructures import QueryParams
-
+from pkgraph.model import RelationType
 from pkgraph.recommend.graph import MAX_SEEDS
+from pkgraph.recommend.search import WHAT
+from pkgraph.serving.fields import Field, bad, read_object, read_query
 from pkgraph.serving.problems import Problem
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 MAX_LIMIT = 100
-MAX_BODY = 1 << 20
 MAX_TEXT = 400
+"""Characters of a SKU, a purpose or a search."""
 MAX_LISTED = 20_000
 """SKUs in one exclusion or stock list."""
+MAX_OFFSET = 10_000_000
 
-T = TypeVar("T", int, float)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What `POST /v1/recommendations` takes; the item endpoint takes the same without seeds and lists."""
-
-    skus: tuple[str, ...] = ()
-    purpose: str | None = None
-    limit: int = 10
-    relations: tuple[str, ...] | None = None
-    min_probability: float = 0.0
-    max_per_kind: int = 1
-    exclude: tuple[str, ...] = ()
-    available: tuple[str, ...] | None = None
+_TYPES = [str(one) for one in RelationType]
+_TEXT = {"type": "string", "maxLength": MAX_TEXT}
+_WORDS = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 
 
-def _bad(detail: str) -> Problem:
-    return Problem(400, "bad-request", detail)
+def _texts(most: int) -> dict[str, Any]:
+    return {"type": "array", "items": _TEXT, "maxItems": most}
 
 
-def only(given: Collection[str], *allowed: str) -> None:
-    unknown = sorted(set(given) - set(allowed))
-    if unknown:
-        raise _bad(f"There is no parameter {unknown[0][:60]!r}; there are {', '.join(allowed)}.")
+def _whole(low: int, high: int, default: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": low, "maximum": high, "default": default}
 
 
-def number(
-    query: QueryParams, name: str, convert: Callable[[str], T], bounds: tuple[float, float], default: T
-) -> T:
-    """A number from a query string within its bounds."""
-    text = query.get(name)
-    if text is None:
-        return default
-    try:
-        value = convert(text[:MAX_TEXT])
-    except ValueError:
-        raise _bad(f"{name} is no number.") from None
-    return _within(value, name, bounds)
+def _named(*fields: Field) -> dict[str, Field]:
+    return {field.name: field for field in fields}
 
 
-def _within(value: T, name: str, bounds: tuple[float, float]) -> T:
-    low, high = bounds
-    if not low <= value <= high:  # what is not a number is refused here too
-        raise _bad(f"{name} must lie between {low} and {high}.")
-    return value
+LIMIT = Field("limit", "How many at most.", _whole(1, MAX_LIMIT, 10))
+OFFSET = Field("offset", "How many to pass over.", _whole(0, MAX_OFFSET, 0))
+MIN_PROBABILITY = Field(
+    "min_probability",
+    "Count only paths whose statements hold with this probability.",
+    {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
+)
+MAX_PER_KIND = Field(
+    "max_per_kind", "Products of one kind at most, the most popular first.", _whole(1, MAX_LIMIT, 1)
+)
+EXCLUDE = Field("exclude", "SKUs that must not appear.", _texts(MAX_LISTED))
+_RELATIONS = {"type": "array", "items": {"type": "string", "enum": _TYPES}, "maxItems": MAX_LIMIT}
+_RELATIONS_SAY = "Count only these relation types; none: all."
+
+_RELATION = Field("relation", _RELATIONS_SAY, _RELATIONS)
+ITEM_FIELDS = _named(LIMIT, _RELATION, MIN_PROBABILITY, MAX_PER_KIND, EXCLUDE)
+BASKET_FIELDS = _named(
+    Field("skus", "What the shopper looks at or has in the basket.", _texts(MAX_SEEDS)),
+    Field("purpose", "A purpose in words; it counts as one more seed.", _WORDS),
+    LIMIT,
+    Field("relations", _RELATIONS_SAY, _RELATIONS),
+    MIN_PROBABILITY,
+    MAX_PER_KIND,
+    EXCLUDE,
+    Field("available", "SKUs in stock; left out: all that the server's own list has.", _texts(MAX_LISTED)),
+)
+PAGE_FIELDS = _named(LIMIT, OFFSET)
+LIMIT_FIELDS = _named(LIMIT)
+SEARCH_FIELDS = _named(
+    Field("q", "Words or beginnings of words.", _WORDS),
+    LIMIT,
+    Field("what", "Only these.", {"type": "string", "enum": list(WHAT)}),
+)
+NO_FIELDS: Mapping[str, Field] = {}
+REQUIRED = frozenset({"q"})
+"""Fields of a query that have no default and must be given."""
+
+_OURS = {"limit": "k", "relation": "relation_types", "relations": "relation_types"}
+"""Names of the library, where they are not those of the question."""
 
 
-def limit_in(query: QueryParams) -> int:
-    return number(query, "limit", int, (1, MAX_LIMIT), 10)
+def _options(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of Graph.recommend; an empty list of relation types is no filter."""
+    options = {_OURS.get(name, name): value for name, value in found.items()}
+    if not options.get("relation_types"):
+        options.pop("relation_types", None)
+    return options
 
 
-def item_question(sku: str, query: QueryParams) -> Question:
-    only(query, "limit", "relation", "min_probability", "max_per_kind", "exclude")
-    relations = [name for text in query.getlist("relation") for name in text.split(",") if name]
-    return Question(
-        skus=(sku,),
-        limit=limit_in(query),
-        relations=tuple(relations) or None,
-        min_probability=number(query, "min_probability", float, (0, 1), 0.0),
-        max_per_kind=number(query, "max_per_kind", int, (1, MAX_LIMIT), 1),
-        exclude=tuple(query.getlist("exclude")),
-    )
-
-
-def _is_text(value: object) -> bool:
-    """Whether it is a text that can be sent back: JSON may carry half a character."""
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _texts(value: object, name: str, most: int) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(_is_text(text) for text in value):
-        raise _bad(f"{name} must be a list of texts of at most {MAX_TEXT} characters.")
-    if len(value) > most:
-        raise _bad(f"{name} has {len(value)} entries, {most} are allowed.")
-    return tuple(value)
-
-
-def _whole(value: object, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise _bad(f"{name} must be a whole number.")
-    return _within(value, name, (1, MAX_LIMIT))
-
-
-def _share(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _bad(f"{name} must be a number.")
-    return _within(value, name, (0, 1))
-
-
-def _text(value: object, name: str) -> str:
-    if not value or not _is_text(value):
-        raise _bad(f"{name} must be a text of 1 to {MAX_TEXT} characters.")
-    return str(value)
-
-
-_FIELDS: Mapping[str, Callable[[object, str], Any]] = {
-    "skus": lambda value, name: _texts(value, name, MAX_SEEDS),
-    "purpose": _text,
-    "limit": _whole,
-    "relations": lambda value, name: _texts(value, name, MAX_LIMIT),
-    "min_probability": _share,
-    "max_per_kind": _whole,
-    "exclude": lambda value, name: _texts(value, name, MAX_LISTED),
-    "available": lambda value, name: _texts(value, name, MAX_LISTED),
-}
-
-
-def posted_question(body: bytes, content_type: str) -> Question:
-    """The question in a JSON body.
+@lru_cache(maxsize=4096)
+def item_options(query: bytes) -> dict[str, Any]:
+    """Arguments of Graph.recommend from a query string; shops ask the same few, so they are read once.
 
     Raises:
-        Problem: It is not JSON, or a field is unknown or wrong; the detail names it.
+        Problem: 400, a name is unknown or a value is wrong.
     """
-    if content_type.partition(";")[0].strip().lower() != "application/json":
+    return _options(read_query(query, ITEM_FIELDS))
+
+
+def basket_options(body: bytes, content_type: bytes) -> dict[str, Any]:
+    """Arguments of Graph.recommend from a JSON body.
+
+    Raises:
+        Problem: 400 or 415, it is not JSON, or a field is unknown or wrong; the detail names it.
+    """
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
         raise Problem(415, "unsupported-media-type", "Send application/json.")
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
-        raise _bad("The body is no JSON.") from None
-    if not isinstance(data, dict):
-        raise _bad("The body must be a JSON object.")
-    only(data, *_FIELDS)
-    question = Question(**{name: _FIELDS[name](value, name) for name, value in data.items()})
-    if not question.skus and question.purpose is None:
-        raise _bad("Give skus, a purpose, or both.")
-    return question
+        raise bad("The body is no JSON.") from None
+    found = read_object(data, BASKET_FIELDS)
+    if not found.get("skus") and "purpose" not in found:
+        raise bad("Give skus, a purpose, or both.")
+    return _options(found)

@@ -1,61 +1,148 @@
-"""The graph that answers now, and its replacement when a new commit appears."""
+"""What answers now, and its replacement when a new commit or a new stock list appears."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pkgraph.errors import SnapshotDamaged, SnapshotMissing
+from pkgraph.errors import InputError, SnapshotDamaged, SnapshotError
 from pkgraph.recommend import Graph
-from pkgraph.snapshot.commits import open_published, sequences
+from pkgraph.serving.problems import COMMON
+from pkgraph.snapshot import RULES, Snapshot, open_published, open_record
+from pkgraph.snapshot.commits import find_record, sequences
+from pkgraph.snapshot.retention import hold
+
+if TYPE_CHECKING:
+    from pkgraph.serving.stock import Stock, WatchedStock
+
+WARMED_SKUS = 64
+"""SKUs asked before a graph answers, spread over the catalog; the first query on cold pages took 117 ms."""
+
+OUR_VERSION = version("pkgraph")
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """One graph under one stock list: a request takes it once, so no answer mixes two.
+
+    Attributes:
+        available: SKUs that may be served; None: all.
+        etag: Changes with the commit, the stock list and our version.
+        head: Header lines of an answer from it.
+    """
+
+    graph: Graph
+    available: frozenset[str] | None
+    etag: bytes
+    head: bytes
+
+
+def _current(graph: Graph, stock: Stock | None) -> Current:
+    record = graph.snapshot.record
+    parts = [OUR_VERSION, str(record.sequence if record else 0), graph.snapshot_id]
+    etag = f'"{"-".join([*parts, stock.digest] if stock else parts)}"'.encode()
+    head = b"content-type: application/json\r\ncache-control: no-cache\r\netag: " + etag + b"\r\n" + COMMON
+    return Current(graph, stock.skus if stock else None, etag, head)
+
+
+def _warmed(snapshot: Snapshot) -> Graph:
+    """A graph that was asked already.
+
+    Raises:
+        SnapshotDamaged: A score in it is no share: such a graph was not made by the gate.
+    """
+    rule = RULES["every_score_is_finite_and_a_share"]
+    offenders = rule.offenders(snapshot.sections, snapshot.manifest.intake)
+    if offenders:
+        raise SnapshotDamaged(f"{snapshot.path} has {offenders} scores that are no shares.")
+    graph, skus = Graph(snapshot), snapshot.sections.sku_ids
+    for row in range(0, len(skus), max(1, len(skus) // WARMED_SKUS)):
+        graph.recommend_json([skus[row]])
+    graph.search("a", 1)
+    return graph
 
 
 class Served:
-    """Holds one reference to a graph; a request takes it once, so no answer mixes two snapshots.
+    """Holds one reference to what answers.
 
     Attributes:
-        graph: What answers; None before anything was published.
+        current: What answers; None before anything was published, or before a stock list could be read.
         fault: Why the newest commit is not what answers; None on a good day.
+        n_failures: How often a new commit was refused.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, stock: WatchedStock | None = None, pin: str | None = None) -> None:
         self.root = Path(root)
-        self.graph: Graph | None = None
+        self.stock = stock
+        self.pin = pin
+        self.current: Current | None = None
         self.fault: str | None = None
+        self.n_failures = 0
+        self._graph: Graph | None = None
         self._looked_at = -1
-        self.refresh()
 
     @property
     def sequence(self) -> int:
         """Number of the commit that answers, 0 where there is none."""
-        record = self.graph.snapshot.record if self.graph else None
+        record = self._graph.snapshot.record if self._graph else None
         return record.sequence if record else 0
 
-    def refresh(self) -> bool:
-        """Look for a new commit, verify what it names and swap it in; if anything is wrong the old one stays.
+    @property
+    def faults(self) -> list[str]:
+        """All that is wrong: with a newer commit, with the stock list."""
+        return [fault for fault in (self.fault, self.stock.fault if self.stock else None) if fault]
 
-        Verifying reads every byte, so the first request finds the pages in memory.
+    def refresh(self) -> bool:
+        """Look for a new commit and a new stock list; if anything is wrong with one, the old one stays.
+
+        A snapshot is verified byte by byte and asked some questions before it answers.
 
         Returns:
-            Whether another snapshot answers now.
+            Whether another graph or another list answers now.
         """
+        has_new_stock = self.stock.refresh() if self.stock else False
+        has_new_graph = self._look_for_graph()
+        if not (has_new_graph or has_new_stock):
+            return False
+        stock = self.stock.stock if self.stock else None
+        if self._graph is None or (self.stock and stock is None):
+            return False  # a list was asked for and none is known: nothing may be served
+        self.current = _current(self._graph, stock)
+        return True
+
+    def _look_for_graph(self) -> bool:
         try:
             newest = next(iter(sequences(self.root)), 0)
-            if newest == self._looked_at:
+            if newest == self._looked_at or (self.pin and self._graph):
                 return False
-            found = open_published(self.root, verify=True)
-        except (SnapshotDamaged, SnapshotMissing) as error:
-            self._looked_at, self.fault = newest, error.what
-            return False
+            found = self._pinned(self.pin) if self.pin else open_published(self.root, verify=True)
+            self._looked_at = newest
+            return self._take(found)
+        except (SnapshotError, InputError) as error:
+            self._looked_at = newest
+            self.refused(error.what)
         except OSError as error:  # too many open files, a share that is away: the next look may succeed
-            self.fault = f"{self.root} cannot be read: {error.strerror}."
+            self._looked_at = -1
+            self.refused(f"{self.root} cannot be read: {error.strerror}.")
+        return False
+
+    def _pinned(self, pin: str) -> Snapshot:
+        record = find_record(self.root, pin)
+        hold(record.path)
+        return open_record(record, verify=True)
+
+    def _take(self, found: Snapshot) -> bool:
+        self.refused(found.skipped[0] if found.skipped else None)
+        sequence = found.record.sequence if found.record else 0
+        # What answers now was readable when it was opened: it stays rather than an older one.
+        if sequence <= self.sequence:
             return False
-        self._looked_at = newest
-        self.fault = found.skipped[0] if found.skipped else None
-        if found.record is None or found.record.sequence == self.sequence:
-            return False
-        if (
-            found.record.sequence < self.sequence
-        ):  # what answers now was readable when it was opened: it stays
-            return False
-        self.graph = Graph(found)
+        self._graph = _warmed(found)
         return True
+
+    def refused(self, fault: str | None) -> None:
+        """Remember why the newest commit is not what answers; the same reason again is no new failure."""
+        self.n_failures += fault not in {None, self.fault}
+        self.fault = fault

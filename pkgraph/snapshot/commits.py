@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkgraph.errors import SnapshotDamaged, SnapshotMissing
+from pkgraph.errors import InputError, SnapshotDamaged, SnapshotMissing
 from pkgraph.model import GateReport
 from pkgraph.snapshot.manifest import MANIFEST_NAME, unsealed
 from pkgraph.snapshot.reader import Snapshot
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _COMMIT = re.compile(r"\d{20}\.json")
 _FOLDER = re.compile(r"\d+-[0-9a-f]{12}")
+
+MIN_ID = 6
+"""Characters of a snapshot's id that name it; fewer could be meant as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,22 @@ def _readable(root: Path) -> Iterator[Record]:
 def snapshots(root: Path) -> list[Record]:
     """All readable commits, newest first; `is_present` says whether the snapshot is still there."""
     return list(_readable(Path(root)))
+
+
+def find_record(root: Path, target: int | str) -> Record:
+    """The newest commit of a number, or of the beginning of a snapshot's id, whose snapshot is present.
+
+    Raises:
+        InputError: There is none; the remedy names those that are present.
+    """
+    known = [record for record in snapshots(root) if record.is_present]
+    by_number = [record for record in known if str(record.sequence) == str(target)]
+    is_id = isinstance(target, str) and len(target) >= MIN_ID
+    by_id = [record for record in known if is_id and record.snapshot_id.startswith(str(target))]
+    if by_number or by_id:  # a number is never taken for the beginning of an id
+        return (by_number or by_id)[0]
+    names = ", ".join(f"{record.sequence} ({record.snapshot_id})" for record in known) or "none"
+    raise InputError(f"There is no snapshot {target}.", remedy=f"Present: {names}.")
 
 
 def manifest_digest(path: Path) -> str:

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pkgraph.errors import GateRefused, InputError, PublishConflict, SnapshotDamaged, SnapshotMissing
+from pkgraph.errors import GateRefused, PublishConflict, SnapshotDamaged, SnapshotMissing
 from pkgraph.model import GateReport
 from pkgraph.snapshot.commits import (
     Record,
     commit_path,
     commits_folder,
     current,
+    find_record,
     manifest_digest,
     open_record,
     sequences,
@@ -56,10 +57,6 @@ MOMENTS = (
     "cleaned",
 )
 """Names that `moment` is called with, in this order; `file_written` once a file."""
-
-
-MIN_ID = 6
-"""Characters of a snapshot's id that name it; fewer could be meant as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +151,7 @@ def rollback(root: Path, target: int | str, *, created_at: str) -> Record:
     root = Path(root)
     with _only_publisher(root):
         remove_leftovers(root)
-        found = _find(root, target)
+        found = find_record(root, target)
         open_record(found, verify=True)
         served = current(root)
         record = dataclasses.replace(
@@ -166,17 +163,6 @@ def rollback(root: Path, target: int | str, *, created_at: str) -> Record:
         )
         _commit(root, record, lambda _: None)
     return record
-
-
-def _find(root: Path, target: int | str) -> Record:
-    known = [record for record in snapshots(root) if record.is_present]
-    by_number = [record for record in known if str(record.sequence) == str(target)]
-    is_id = isinstance(target, str) and len(target) >= MIN_ID
-    by_id = [record for record in known if is_id and record.snapshot_id.startswith(str(target))]
-    if by_number or by_id:  # a number is never taken for the beginning of an id
-        return (by_number or by_id)[0]
-    names = ", ".join(f"{record.sequence} ({record.snapshot_id})" for record in known) or "none"
-    raise InputError(f"There is no snapshot {target} to go back to.", remedy=f"Present: {names}.")
 
 
 @contextlib.contextmanager

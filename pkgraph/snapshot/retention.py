@@ -6,10 +6,13 @@ Both functions run under the publisher's lock.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from typing import TYPE_CHECKING
 
 from pkgraph.snapshot.commits import Record, commits_folder, sequences, snapshots, snapshots_folder
+from pkgraph.snapshot.manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +32,27 @@ def remove_leftovers(root: Path) -> None:
             shutil.rmtree(folder)
 
 
+def hold(folder: Path) -> None:
+    """Keep a snapshot from being removed until this process ends: a pinned reader starts again on it.
+
+    The hold is a shared lock on its manifest, so a reader that was killed holds nothing.
+    """
+    descriptor = os.open(folder / MANIFEST_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)  # the descriptor is left open on purpose
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a reader holds a snapshot."""
+    descriptor = os.open(folder / MANIFEST_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def kept(records: list[Record], keep: int) -> set[str]:
     """Folder names of the newest `keep` distinct snapshots that are present."""
     names = dict.fromkeys(record.path.name for record in records if record.is_present)
@@ -36,10 +60,12 @@ def kept(records: list[Record], keep: int) -> set[str]:
 
 
 def remove_old(root: Path, *, keep: int) -> None:
-    """Remove all but the newest `keep` distinct snapshots; commits stay as history."""
+    """Remove all but the newest `keep` distinct snapshots and held ones; commits stay as history."""
     records = snapshots(root)
     staying = kept(records, keep)
     for name in {record.path.name for record in records if record.is_present} - staying:
         folder = snapshots_folder(root) / name
+        if is_held(folder):
+            continue
         folder.rename(folder.with_name(f".tmp-{name}"))  # gone at once for new readers
         shutil.rmtree(folder.with_name(f".tmp-{name}"))

@@ -192,7 +192,7 @@ HEAVY = {
     "pandas",
     "pydantic",
     "numpy",
-    "starlette",
+    "uvloop",
 }
 HELP = """
 import sys, time

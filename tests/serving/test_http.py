@@ -1,37 +1,21 @@
-"""The HTTP contract: answers, errors, caching and the swap to a new snapshot."""
+"""The HTTP contract, asked of a real server: answers, errors, caching, documentation."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
+import json
+from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from starlette.applications import Starlette
 
-from pkgraph.serving import create_app
-from tests.published import graph_of, publish_shop
-from tests.shop import STATEMENTS
+from pkgraph.recommend import Graph
+from pkgraph.serving.documents import openapi
+from pkgraph.serving.routes import ROUTES
+from tests.published import publish_shop
+from tests.serving.server import Server, running
 
-
-def ask(app: Starlette, method: str, url: str, **more: Any) -> httpx.Response:
-    async def once() -> httpx.Response:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
-            return await client.request(method, url, **more)
-
-    return asyncio.run(once())
-
-
-def get(app: Starlette, url: str, **more: Any) -> httpx.Response:
-    return ask(app, "GET", url, **more)
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -42,54 +26,55 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def app(root: Path) -> Starlette:
-    return create_app(root)
+def server(root: Path) -> Iterator[Server]:
+    with running(root) as server:
+        yield server
 
 
-def test_an_item_answers_with_products_and_reasons(app: Starlette) -> None:
-    answer = get(app, "/v1/items/f1/recommendations", params={"limit": 2})
+def test_an_item_answers_with_products_and_reasons(server: Server, root: Path) -> None:
+    answer = server.get("/v1/items/f1/recommendations", params={"limit": 2})
     assert answer.status_code == 200
     body = answer.json()
     assert [item["sku"] for item in body["items"]] == ["c2", "v1"]
     assert body["items"][0]["paths"][0]["explanation"] == "A card goes with the flowers."
-    assert body["snapshot_id"] == app.state.served.graph.snapshot_id
+    assert body["snapshot_id"] == Graph.published(root).snapshot_id
 
 
-def test_filters_reach_the_recommender(app: Starlette) -> None:
+def test_filters_reach_the_recommender(server: Server) -> None:
     params = {"relation": ["accessory", "substitute"], "exclude": "v1"}
-    body = get(app, "/v1/items/f1/recommendations", params=params).json()
+    body = server.get("/v1/items/f1/recommendations", params=params).json()
     assert [item["sku"] for item in body["items"]] == ["t1"]
 
 
-def test_a_known_item_without_relations_is_an_empty_answer(app: Starlette) -> None:
-    answer = get(app, "/v1/items/b1/recommendations")
+def test_a_known_item_without_relations_is_an_empty_answer(server: Server) -> None:
+    answer = server.get("/v1/items/b1/recommendations")
     assert (answer.status_code, answer.json()["items"]) == (200, [])
 
 
-def test_a_basket_answers_and_names_what_it_does_not_know(app: Starlette) -> None:
+def test_a_basket_answers_and_names_what_it_does_not_know(server: Server) -> None:
     question = {"skus": ["c1", "zzz"], "purpose": "mothers day", "exclude": ["k1"], "limit": 5}
-    body = ask(app, "POST", "/v1/recommendations", json=question).json()
+    body = server.post("/v1/recommendations", json=question).json()
     assert [item["sku"] for item in body["items"]] == ["f2", "k2"]
     assert body["unknown_skus"] == ["zzz"]
     assert body["rationales"] == ["mother's day gift"]
 
 
-def test_rationales_and_their_products(app: Starlette) -> None:
-    page = get(app, "/v1/rationales", params={"limit": 1}).json()
+def test_rationales_and_their_products(server: Server) -> None:
+    page = server.get("/v1/rationales", params={"limit": 1}).json()
     [first] = page["rationales"]
     assert (page["total"], first["rationale"], first["n_kinds"]) == (4, "mother's day gift", 3)
-    body = get(app, f"/v1/rationales/{first['rationale_id']}/products").json()
-    assert body["rationale"] == "mother's day gift"
+    body = server.get(f"/v1/rationales/{first['rationale_id']}/products").json()
+    assert body["rationales"] == ["mother's day gift"]
     assert [item["sku"] for item in body["items"]] == ["f2", "c2", "k1"]
 
 
-def test_search_answers(app: Starlette) -> None:
-    hits = get(app, "/v1/search", params={"q": "carn", "what": "product"}).json()["hits"]
+def test_search_answers(server: Server) -> None:
+    hits = server.get("/v1/search", params={"q": "carn", "what": "product"}).json()["hits"]
     assert [hit["id"] for hit in hits] == ["f2", "f1"]
 
 
-def test_the_snapshot_says_what_it_was_made_from_and_that_it_has_no_certificate(app: Starlette) -> None:
-    body = get(app, "/v1/snapshot").json()
+def test_the_snapshot_says_what_it_was_made_from_and_that_it_has_no_certificate(server: Server) -> None:
+    body = server.get("/v1/snapshot").json()
     assert (body["sequence"], body["certificate"], body["is_certified"]) == (1, None, False)
     assert body["counts"]["edges"] == 6
     assert body["inputs"]["models"] == ["model-a"]
@@ -114,8 +99,8 @@ def test_the_snapshot_says_what_it_was_made_from_and_that_it_has_no_certificate(
         ("/v1/recommendations", 405, "method-not-allowed"),
     ],
 )
-def test_an_error_is_a_problem_document(app: Starlette, url: str, status: int, slug: str) -> None:
-    answer = get(app, url)
+def test_an_error_is_a_problem_document(server: Server, url: str, status: int, slug: str) -> None:
+    answer = server.get(url)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
@@ -143,115 +128,168 @@ def test_an_error_is_a_problem_document(app: Starlette, url: str, status: int, s
         '{"skus": ["f1"], "relations": ["astrology"]}',
     ],
 )
-def test_a_wrong_question_is_a_400(app: Starlette, body: str) -> None:
-    answer = ask(
-        app, "POST", "/v1/recommendations", content=body, headers={"content-type": "application/json"}
-    )
+def test_a_wrong_question_is_a_400(server: Server, body: str) -> None:
+    answer = server.post("/v1/recommendations", content=body, headers=JSON)
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json")
 
 
 @pytest.mark.parametrize("body", ['{"skus": ["\\ud800"]}', '{"purpose": "\\udfff"}'])
-def test_text_that_is_no_unicode_is_a_400(app: Starlette, body: str) -> None:
-    answer = ask(
-        app, "POST", "/v1/recommendations", content=body, headers={"content-type": "application/json"}
-    )
+def test_text_that_is_no_unicode_is_a_400(server: Server, body: str) -> None:
+    answer = server.post("/v1/recommendations", content=body, headers=JSON)
     assert answer.status_code == 400
 
 
-def test_a_question_that_is_no_json_by_its_type_is_a_415(app: Starlette) -> None:
-    answer = ask(app, "POST", "/v1/recommendations", content="{}", headers={"content-type": "text/plain"})
+def test_a_question_that_is_no_json_by_its_type_is_a_415(server: Server) -> None:
+    answer = server.post("/v1/recommendations", content="{}", headers={"content-type": "text/plain"})
     assert answer.status_code == 415
 
 
-def test_a_body_that_is_too_long_is_a_413(app: Starlette) -> None:
-    headers = {"content-type": "application/json"}
-    answer = ask(app, "POST", "/v1/recommendations", content=b" " * 2_000_000, headers=headers)
+def test_a_body_that_is_too_long_is_a_413(server: Server) -> None:
+    answer = server.post("/v1/recommendations", content=b" " * 2_000_000, headers=JSON)
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
 
 
-def test_who_has_the_answer_gets_a_304_until_another_commit_is_served(tmp_path: Path) -> None:
-    publish_shop(tmp_path)
-    app = create_app(tmp_path)
-    tag = get(app, "/v1/items/f1/recommendations").headers["etag"]
+def test_who_has_the_answer_gets_a_304(server: Server) -> None:
+    tag = server.get("/v1/items/f1/recommendations").headers["etag"]
     for known in (tag, f'"other", W/{tag}', "*"):
-        again = get(app, "/v1/items/f1/recommendations", headers={"if-none-match": known})
+        again = server.get("/v1/items/f1/recommendations", headers={"if-none-match": known})
         assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
-    publish_shop(tmp_path, version="2")
-    assert app.state.served.refresh()
-    assert get(app, "/v1/items/f1/recommendations", headers={"if-none-match": tag}).status_code == 200
 
 
-def test_without_a_snapshot_it_is_alive_not_ready_and_ready_after_the_first_publish(tmp_path: Path) -> None:
-    app = create_app(tmp_path)
-    assert get(app, "/livez").status_code == 200
-    assert get(app, "/readyz").status_code == 503
-    missing = get(app, "/v1/items/f1/recommendations")
-    assert (missing.status_code, missing.json()["type"]) == (503, "urn:pkgraph:problem:no-snapshot")
-    publish_shop(tmp_path)
-    assert app.state.served.refresh()
-    assert get(app, "/readyz").json() == {
-        "ready": True,
-        "snapshot_id": app.state.served.graph.snapshot_id,
-        "sequence": 1,
-        "fault": None,
+def test_whose_answer_is_another_gets_the_new_one(server: Server) -> None:
+    answer = server.get("/v1/items/f1/recommendations", headers={"if-none-match": '"0.1.0-7-feedbeef0000"'})
+    assert answer.status_code == 200
+
+
+def test_an_unknown_sku_is_a_404_even_for_who_has_everything(server: Server) -> None:
+    assert server.get("/v1/items/zzz/recommendations", headers={"if-none-match": "*"}).status_code == 404
+
+
+def test_head_is_get_without_the_body(server: Server) -> None:
+    whole = server.get("/v1/items/f1/recommendations")
+    head = server.client.head(server.url + "/v1/items/f1/recommendations")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"]
+
+
+def test_a_method_that_is_not_there_is_told_which_is(server: Server) -> None:
+    answers = [
+        server.client.request(method, server.url + "/v1/search")
+        for method in ("DELETE", "PUT", "PATCH", "OPTIONS")
+    ]
+    assert {(one.status_code, one.headers["allow"]) for one in answers} == {(405, "GET, HEAD")}
+
+
+def test_a_request_keeps_the_name_its_caller_gave_it(server: Server) -> None:
+    assert server.get("/livez", headers={"x-request-id": "cart-7.1"}).headers["x-request-id"] == "cart-7.1"
+    ours = {
+        server.get("/livez", headers={"x-request-id": one}).headers["x-request-id"] for one in ("", "a b")
     }
+    assert len(ours) == 2
+    assert not ours & {"", "a b"}
 
 
-def test_a_damaged_new_snapshot_is_reported_and_the_old_one_stays(tmp_path: Path) -> None:
-    first = publish_shop(tmp_path)
-    app = create_app(tmp_path)
-    second = publish_shop(tmp_path, version="2")
-    file = second.path / "row_weight.arr"
-    raw = bytearray(file.read_bytes())
-    raw[-1] ^= 1
-    file.unlink()
-    file.write_bytes(bytes(raw))
-    assert not app.state.served.refresh()
-    ready = get(app, "/readyz").json()
-    assert (ready["ready"], ready["snapshot_id"]) == (True, first.snapshot_id)
-    assert "row_weight.arr" in ready["fault"]
-    publish_shop(tmp_path, version="3")
-    assert app.state.served.refresh()
-    assert get(app, "/readyz").json()["fault"] is None
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("limit=1&limit=2", 400),
+        ("limit=1_0", 400),
+        ("limit=%D9%A3", 400),
+        ("limit=", 400),
+        ("min_probability=1e999", 400),
+        ("min_probability=0.5", 200),
+        ("min_probability=1e-3", 200),
+        ("relation=complement,accessory&relation=substitute", 200),
+        ("exclude=%FF", 400),
+        ("exclude=" + "x" * 401, 400),
+        ("exclude=a&" * 1_100, 414),
+    ],
+)
+def test_a_query_is_read_strictly(server: Server, query: str, status: int) -> None:
+    assert server.get(f"/v1/items/f1/recommendations?{query}").status_code == status
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def test_a_sku_with_slashes_and_letters_of_any_script_is_one_sku(server: Server) -> None:
+    for path in ("a%2Fb", "a/b", "%E2%82%AC", "a%20b"):
+        answer = server.get(f"/v1/items/{path}/recommendations")
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:pkgraph:problem:unknown-sku")
+    assert server.get("/v1/items/%FF/recommendations").status_code == 400
 
 
-def wait_for(url: str, is_so: Any, seconds: float = 15) -> httpx.Response:
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            answer = httpx.get(url)
-            if is_so(answer):
-                return answer
-        except httpx.TransportError:
-            pass
-        assert time.monotonic() < end, f"{url} did not come to it"
-        time.sleep(0.05)
+def test_the_contract_in_the_docs_is_the_one_that_is_served(server: Server) -> None:
+    """After a change on purpose, `make openapi` writes it again."""
+    served = server.get("/openapi.json").json()
+    assert served == json.loads(Path("docs/openapi.json").read_text()) == openapi(ROUTES)
+    assert {"/v1/items/{sku}/recommendations", "/v1/recommendations", "/v1/snapshot"} <= served[
+        "paths"
+    ].keys()
 
 
-def test_a_real_server_answers_swaps_within_two_seconds_and_stops_when_told(tmp_path: Path) -> None:
-    publish_shop(tmp_path)
-    port = free_port()
-    program = (
-        "import sys, pathlib, pkgraph.serving as s; s.serve(pathlib.Path(sys.argv[1]), port=int(sys.argv[2]))"
-    )
-    command = [sys.executable, "-c", program, str(tmp_path), str(port)]
-    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_for(f"{url}/readyz", lambda answer: answer.status_code == 200)
-        assert len(httpx.get(f"{url}/v1/items/f1/recommendations").json()["items"]) == 4
-        second = publish_shop(tmp_path, graph_of(STATEMENTS[:1]), version="2")
-        wait_for(f"{url}/readyz", lambda answer: answer.json()["snapshot_id"] == second.snapshot_id, 3)
-        assert len(httpx.get(f"{url}/v1/items/f1/recommendations").json()["items"]) == 1
-        os.kill(server.pid, signal.SIGTERM)
-        assert server.wait(timeout=10) in {0, -signal.SIGTERM}
-    finally:
-        server.kill()
-        server.wait()
+class Links(HTMLParser):
+    """Everything a page would load or lead to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.tags: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.found += [value or "" for name, value in attrs if name in {"href", "src"}]
+
+
+def test_the_page_of_the_docs_needs_nothing_from_elsewhere(server: Server) -> None:
+    page = server.get("/docs")
+    links = Links()
+    links.feed(page.text)
+    assert links.found == ["/openapi.json"]
+    assert not links.tags & {"script", "link", "img"}
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert all(route.path in page.text for route in ROUTES)
+
+
+def test_metrics_count_answers_by_route_method_and_code(server: Server) -> None:
+    line = 'pkgraph_http_requests_total{route="item",method="GET",code="404"}'
+    times = 'pkgraph_http_request_duration_seconds_count{route="item"}'
+    before, timed = server.metric(line), server.metric(times)
+    for _ in range(3):
+        server.get("/v1/items/zzz/recommendations")
+    assert server.metric(line) == before + 3
+    assert server.metric(times) == timed + 3
+
+
+def test_metrics_never_name_a_sku(server: Server) -> None:
+    server.get("/v1/items/secret-sku-77/recommendations")
+    assert "secret-sku-77" not in server.get("/metrics").text
+
+
+def test_metrics_say_what_is_served(server: Server, root: Path) -> None:
+    assert server.metric(f'pkgraph_snapshot_info{{id="{Graph.published(root).snapshot_id}"}}') == 1
+    assert server.metric("pkgraph_snapshot_sequence") == 1
+    assert server.metric("pkgraph_faults") == 0
+    assert server.metric("pkgraph_snapshot_age_seconds") > 0
+
+
+def test_a_host_that_is_no_host_is_refused_and_never_sent_back(server: Server) -> None:
+    for host in ("evil.example/x", "a b", "a,b", "user@host", ""):
+        answer = server.get("/livez", headers={"host": host})
+        assert answer.status_code == 400
+        assert not host or host not in answer.text
+
+
+def test_only_hosts_that_were_named_are_answered_for(root: Path) -> None:
+    with running(root, hosts=frozenset({"shop.example", "127.0.0.1"})) as server:
+        hosts = ("shop.example", "SHOP.example:8080", "evil.example")
+        assert [server.get("/livez", headers={"host": host}).status_code for host in hosts] == [200, 200, 421]
+
+
+def test_requests_are_logged_with_the_trace_they_belong_to(root: Path) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    with running(root, logs_requests=True) as server:
+        headers = {"traceparent": trace, "x-request-id": "r1"}
+        server.get("/v1/items/f1/recommendations?limit=3", headers=headers)
+        line = server.wait_for("answered")
+    assert line["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+    assert line["parent_id"] == "00f067aa0ba902b7"
+    assert (line["request_id"], line["status"], line["route"]) == ("r1", 200, "item")
+    assert line["target"] == "/v1/items/f1/recommendations?limit=3"
