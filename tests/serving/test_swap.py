@@ -216,7 +216,8 @@ def test_a_worker_that_was_killed_is_started_again_and_its_callers_wait(tmp_path
         before = server.metric("pkgraph_worker_starts_total")
         os.kill(victims[0], signal.SIGKILL)
         answers = [httpx.get(server.url + ITEM, timeout=20).status_code for _ in range(6)]
-        server.client = httpx.Client()  # the former one may hold a connection to the dead
+        server.client.close()  # it may hold a connection to the dead
+        server.client = httpx.Client()
         assert server.wait_for("worker_died")["died"] == victims[0]
         server.until("/livez", lambda _: server.metric("pkgraph_worker_starts_total") == before + 1)
     assert answers == [200] * 6
