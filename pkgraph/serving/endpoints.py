@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from pkgraph.recommend.graph import MAX_K
+from pkgraph.recommend.question import MAX_K
 from pkgraph.serving.fields import Field, read_query
 from pkgraph.serving.problems import NO_STORE, Answer, Problem, as_json, json_answer
 from pkgraph.serving.questions import (

@@ -60,7 +60,7 @@ def _number(value: object, name: str, schema: Schema) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise bad(f"{name} must be a number.")
     low, high = schema["minimum"], schema["maximum"]
-    if not low <= value <= high:  # what is not a number is refused here too
+    if not low <= value <= high or value == schema.get("exclusiveMinimum"):  # NaN is refused here too
         raise bad(f"{name} must lie between {low} and {high}.")
     return value
 
@@ -80,10 +80,17 @@ def _list(value: object, name: str, schema: Schema) -> tuple[Any, ...]:
     return tuple(checked(one, f"an entry of {name}", schema["items"]) for one in value)
 
 
+def _flag(value: object, name: str, _: Schema) -> bool:
+    if not isinstance(value, bool):
+        raise bad(f"{name} must be true or false.")
+    return value
+
+
 _CHECKS: Mapping[str, Callable[[object, str, Schema], Any]] = {
     "string": _text,
     "number": _number,
     "integer": _whole,
+    "boolean": _flag,
     "array": _list,
 }
 
@@ -107,6 +114,8 @@ def _from_text(text: str, name: str, schema: Schema) -> object:
         if not _NUMBER.fullmatch(text):
             raise bad(f"{name} must be a number.")
         return float(text)
+    if schema["type"] == "boolean":
+        return {"true": True, "false": False}.get(text, text)
     return text
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pkgraph.model import RelationType
-from pkgraph.recommend.graph import MAX_SEEDS
+from pkgraph.recommend.question import MAX_SEED_WEIGHT, MAX_SEEDS
 from pkgraph.recommend.search import WHAT
 from pkgraph.serving.fields import Field, bad, read_object, read_query
 from pkgraph.serving.problems import Problem
@@ -24,6 +24,13 @@ MAX_OFFSET = 10_000_000
 
 _TYPES = [str(one) for one in RelationType]
 _TEXT = {"type": "string", "maxLength": MAX_TEXT}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1, "default": 0}
+_PRICE = {"type": "number", "minimum": 0, "maximum": 1e9}
+_WEIGHTS = {
+    "type": "array",
+    "items": {"type": "number", "minimum": 0, "exclusiveMinimum": 0, "maximum": MAX_SEED_WEIGHT},
+    "maxItems": MAX_SEEDS,
+}
 _WORDS = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 
 
@@ -44,7 +51,7 @@ OFFSET = Field("offset", "How many to pass over.", _whole(0, MAX_OFFSET, 0))
 MIN_PROBABILITY = Field(
     "min_probability",
     "Count only paths whose statements hold with this probability.",
-    {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
+    _SHARE,
 )
 MAX_PER_KIND = Field(
     "max_per_kind", "Products of one kind at most, the most popular first.", _whole(1, MAX_LIMIT, 1)
@@ -53,16 +60,34 @@ EXCLUDE = Field("exclude", "SKUs that must not appear.", _texts(MAX_LISTED))
 _RELATIONS = {"type": "array", "items": {"type": "string", "enum": _TYPES}, "maxItems": MAX_LIMIT}
 _RELATIONS_SAY = "Count only these relation types; none: all."
 
-_RELATION = Field("relation", _RELATIONS_SAY, _RELATIONS)
-ITEM_FIELDS = _named(LIMIT, _RELATION, MIN_PROBABILITY, MAX_PER_KIND, EXCLUDE)
-BASKET_FIELDS = _named(
-    Field("skus", "What the shopper looks at or has in the basket.", _texts(MAX_SEEDS)),
-    Field("purpose", "A purpose in words; it counts as one more seed.", _WORDS),
+_CATEGORIES_SAY = "Only products of these categories, by title; none: all."
+_FILTERS = (
+    Field("min_price", "Only products at this price or above; one without a price has none.", _PRICE),
+    Field("max_price", "Only products at this price or below.", _PRICE),
+    Field("diversity", "Share by which being unlike what was chosen counts instead of the score.", _SHARE),
+    Field("include_seed_kinds", "Recommend products of the seeds' own kinds too.", {"type": "boolean"}),
+)
+
+ITEM_FIELDS = _named(
     LIMIT,
-    Field("relations", _RELATIONS_SAY, _RELATIONS),
+    Field("relation", _RELATIONS_SAY, _RELATIONS),
+    Field("category", _CATEGORIES_SAY, _texts(MAX_LIMIT)),
     MIN_PROBABILITY,
     MAX_PER_KIND,
     EXCLUDE,
+    *_FILTERS,
+)
+BASKET_FIELDS = _named(
+    Field("skus", "What the shopper looks at or has in the basket.", _texts(MAX_SEEDS)),
+    Field("weights", "How much each seed counts, one a SKU; left out: each counts 1.", _WEIGHTS),
+    Field("purpose", "A purpose in words; it counts as one more seed of weight 1.", _WORDS),
+    LIMIT,
+    Field("relations", _RELATIONS_SAY, _RELATIONS),
+    Field("categories", _CATEGORIES_SAY, _texts(MAX_LIMIT)),
+    MIN_PROBABILITY,
+    MAX_PER_KIND,
+    EXCLUDE,
+    *_FILTERS,
     Field("available", "SKUs in stock; left out: all that the server's own list has.", _texts(MAX_LISTED)),
 )
 PAGE_FIELDS = _named(LIMIT, OFFSET)
@@ -76,16 +101,21 @@ NO_FIELDS: Mapping[str, Field] = {}
 REQUIRED = frozenset({"q"})
 """Fields of a query that have no default and must be given."""
 
-_OURS = {"limit": "k", "relation": "relation_types", "relations": "relation_types"}
+_OURS = {
+    "limit": "k",
+    "relation": "relation_types",
+    "relations": "relation_types",
+    "category": "categories",
+}
 """Names of the library, where they are not those of the question."""
+
+_NO_FILTER_WHERE_EMPTY = {"relation_types", "categories"}
 
 
 def _options(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of Graph.recommend; an empty list of relation types is no filter."""
+    """Arguments of Graph.recommend; an empty list of relation types or categories is no filter."""
     options = {_OURS.get(name, name): value for name, value in found.items()}
-    if not options.get("relation_types"):
-        options.pop("relation_types", None)
-    return options
+    return {name: value for name, value in options.items() if value or name not in _NO_FILTER_WHERE_EMPTY}
 
 
 @lru_cache(maxsize=4096)

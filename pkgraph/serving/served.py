@@ -12,6 +12,7 @@ from pkgraph.recommend import Graph
 from pkgraph.serving.problems import COMMON
 from pkgraph.snapshot import RULES, Snapshot, open_published, open_record
 from pkgraph.snapshot.commits import find_record, sequences
+from pkgraph.snapshot.offenders import Derived
 from pkgraph.snapshot.retention import hold
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _warmed(snapshot: Snapshot) -> Graph:
         SnapshotDamaged: A score in it is no share: such a graph was not made by the gate.
     """
     rule = RULES["every_score_is_finite_and_a_share"]
-    offenders = rule.offenders(snapshot.sections, snapshot.manifest.intake)
+    offenders = rule.offenders(snapshot.sections, Derived(snapshot.sections, snapshot.manifest.intake))
     if offenders:
         raise SnapshotDamaged(f"{snapshot.path} has {offenders} scores that are no shares.")
     graph, skus = Graph(snapshot), snapshot.sections.sku_ids

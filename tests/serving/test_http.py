@@ -59,6 +59,15 @@ def test_a_basket_answers_and_names_what_it_does_not_know(server: Server) -> Non
     assert body["rationales"] == ["mother's day gift"]
 
 
+def test_a_seed_that_weighs_more_counts_more(server: Server) -> None:
+    question = {"skus": ["f1", "c1"], "include_seed_kinds": True}
+    scores = []
+    for weight in (1, 4):
+        body = server.post("/v1/recommendations", json=question | {"weights": [weight, 1]}).json()
+        scores.append({item["sku"]: item["score"] for item in body["items"]}["v1"])
+    assert scores[1] > scores[0]
+
+
 def test_rationales_and_their_products(server: Server) -> None:
     page = server.get("/v1/rationales", params={"limit": 1}).json()
     [first] = page["rationales"]
@@ -125,6 +134,8 @@ def test_an_error_is_a_problem_document(server: Server, url: str, status: int, s
         '{"skus": ["f1"], "min_probability": "0.5"}',
         '{"skus": ["f1"], "colour": "red"}',
         '{"purpose": ""}',
+        '{"skus": ["f1"], "weights": [0]}',
+        '{"skus": ["f1"], "weights": [1, 2]}',
         '{"skus": ["f1"], "relations": ["astrology"]}',
     ],
 )
@@ -201,6 +212,9 @@ def test_a_request_keeps_the_name_its_caller_gave_it(server: Server) -> None:
         ("min_probability=1e-3", 200),
         ("relation=complement,accessory&relation=substitute", 200),
         ("exclude=%FF", 400),
+        ("category=cards&min_price=1&max_price=3&diversity=0.5&include_seed_kinds=true", 200),
+        ("include_seed_kinds=yes", 400),
+        ("min_price=3&max_price=1", 400),
         ("exclude=" + "x" * 401, 400),
         ("exclude=a&" * 1_100, 414),
     ],
