@@ -58,7 +58,7 @@ def products(shop: Shop = SHOP) -> pl.DataFrame:
     return PRODUCTS.conform(pl.DataFrame(rows, schema=PRODUCTS.schema))
 
 
-def statement(told: Told, *, position: int, model: str = "model-a") -> dict[str, object]:
+def statement(told: Told, *, position: int, model: str = "model-a", shop: Shop = SHOP) -> dict[str, object]:
     """One row of ACCEPTED_RELATIONS."""
     source, relation_type, rationale, target, probability, explanation = told
     return {
@@ -68,9 +68,9 @@ def statement(told: Told, *, position: int, model: str = "model-a") -> dict[str,
         "model": model,
         "sample": 0,
         "position": 0,
-        "source_kind_id": key_of(source) if source else None,
+        "source_kind_id": key_of(source, shop) if source else None,
         "source_kind": source,
-        "source_category": SHOP[source][0] if source in SHOP else None,
+        "source_category": shop[source][0] if source in shop else None,
         "relation_type": relation_type,
         "rationale": normalise_rationale(rationale),
         "rationale_id": rationale_id(rationale),
@@ -79,9 +79,9 @@ def statement(told: Told, *, position: int, model: str = "model-a") -> dict[str,
         "stated_confidence": 0.6,
         "is_repaired": False,
         "classifier": "0123456789abcdef",
-        "target_kind_id": key_of(target),
+        "target_kind_id": key_of(target, shop),
         "target_kind": target,
-        "target_category": SHOP[target][0] if target in SHOP else "nowhere",
+        "target_category": shop[target][0] if target in shop else "nowhere",
         "match_score": 0.98,
         "match_margin": 0.5,
         "match_rank": 0,
@@ -90,7 +90,10 @@ def statement(told: Told, *, position: int, model: str = "model-a") -> dict[str,
     }
 
 
-def accepted(statements: Iterable[Told] = STATEMENTS, *, model: str = "model-a") -> pl.DataFrame:
+def accepted(
+    statements: Iterable[Told] = STATEMENTS, *, model: str = "model-a", shop: Shop = SHOP
+) -> pl.DataFrame:
     """Statements as an ACCEPTED_RELATIONS frame."""
-    rows = [statement(row, position=position, model=model) for position, row in enumerate(statements)]
+    numbered = enumerate(statements)
+    rows = [statement(row, position=position, model=model, shop=shop) for position, row in numbered]
     return ACCEPTED_RELATIONS.conform(pl.DataFrame(rows, schema=ACCEPTED_RELATIONS.schema))

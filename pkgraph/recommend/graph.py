@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from pkgraph.errors import InputError
 from pkgraph.recommend.answers import Hit, Product, Purpose, Recommendations
+from pkgraph.recommend.compiled import engine_for
 from pkgraph.recommend.explaining import product_at
 from pkgraph.recommend.plain import Asked, PlainEngine
 from pkgraph.recommend.purposes import all_purposes, resolve_purpose
@@ -66,7 +67,7 @@ class Graph:
     _engine: PlainEngine = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        engine = PlainEngine(self.snapshot.sections, self.snapshot.snapshot_id)
+        engine = engine_for(self.snapshot.sections, self.snapshot.snapshot_id)
         object.__setattr__(self, "_engine", engine)
 
     @classmethod

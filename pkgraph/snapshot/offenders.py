@@ -45,7 +45,8 @@ class Derived:
         """Where edges may be read from; None where they name what does not exist, which a rule reports."""
         s = self.sections
         outside = _outside(s.edge_source, -1, len(s.kind_ids)) | _outside(s.edge_target, 0, len(s.kind_ids))
-        if (outside | _outside(s.edge_rationale, 0, len(s.rationale_ids))).any():
+        outside |= _outside(s.edge_rationale, 0, len(s.rationale_ids))
+        if (outside | _outside(s.edge_type, 0, len(RELATION_TYPES))).any():
             return None
         told = (s.edge_source, s.edge_type, s.edge_rationale, s.edge_target, s.edge_probability)
         return readings_of(Edges(*told, len(s.kind_ids), len(s.rationale_ids)))

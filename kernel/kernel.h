@@ -1,0 +1,206 @@
+/* The compiled kernel: answers from the arrays of a snapshot, as pkgraph.recommend.plain does, to the bit.
+ *
+ * Opening checks that the lengths of all arrays fit each other; every index and every offset that is read from
+ * an array is checked before it is followed, so a damaged snapshot is an error and never a crash.
+ */
+#ifndef PKGRAPH_KERNEL_H
+#define PKGRAPH_KERNEL_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Name in C, name in the snapshot, type of a value. */
+#define ARRAYS(X) \
+    X(sku_id_at, "sku_ids.offsets", int64_t) \
+    X(sku_id_bytes, "sku_ids.bytes", uint8_t) \
+    X(sku_title_at, "sku_titles.offsets", int64_t) \
+    X(sku_title_bytes, "sku_titles.bytes", uint8_t) \
+    X(sku_kind, "sku_kind", int32_t) \
+    X(sku_price, "sku_price", double) \
+    X(sku_slots, "sku_slots", uint64_t) \
+    X(kind_title_at, "kind_titles.offsets", int64_t) \
+    X(kind_title_bytes, "kind_titles.bytes", uint8_t) \
+    X(kind_category, "kind_category", int32_t) \
+    X(category_name_at, "category_names.offsets", int64_t) \
+    X(category_name_bytes, "category_names.bytes", uint8_t) \
+    X(kind_sku_offsets, "kind_sku_offsets", int64_t) \
+    X(kind_skus, "kind_skus", int32_t) \
+    X(rationale_id_at, "rationale_ids.offsets", int64_t) \
+    X(rationale_id_bytes, "rationale_ids.bytes", uint8_t) \
+    X(rationale_text_at, "rationale_texts.offsets", int64_t) \
+    X(rationale_text_bytes, "rationale_texts.bytes", uint8_t) \
+    X(edge_offsets, "edge_offsets", int64_t) \
+    X(edge_source, "edge_source", int32_t) \
+    X(edge_type, "edge_type", uint8_t) \
+    X(edge_rationale, "edge_rationale", int32_t) \
+    X(edge_target, "edge_target", int32_t) \
+    X(edge_probability, "edge_probability", double) \
+    X(edge_weight, "edge_weight", uint32_t) \
+    X(edge_inferred_weight, "edge_inferred_weight", uint32_t) \
+    X(edge_phrase, "edge_phrase", int32_t) \
+    X(explanation_at, "edge_explanations.offsets", int64_t) \
+    X(explanation_bytes, "edge_explanations.bytes", uint8_t) \
+    X(edge_statement_offsets, "edge_statement_offsets", int64_t) \
+    X(statement_response, "statement_response", int32_t) \
+    X(statement_position, "statement_position", int32_t) \
+    X(response_id_at, "response_ids.offsets", int64_t) \
+    X(response_id_bytes, "response_ids.bytes", uint8_t) \
+    X(backward_offsets, "backward_offsets", int64_t) \
+    X(backward_edges, "backward_edges", int32_t) \
+    X(rationale_edge_offsets, "rationale_edge_offsets", int64_t) \
+    X(rationale_edges, "rationale_edges", int32_t) \
+    X(shared_offsets, "shared_offsets", int64_t) \
+    X(shared_edge, "shared_edge", int32_t) \
+    X(shared_via, "shared_via", int32_t) \
+    X(shared_weight, "shared_weight", uint32_t) \
+    X(row_offsets, "row_offsets", int64_t) \
+    X(row_target, "row_target", int32_t) \
+    X(row_weight, "row_weight", uint32_t) \
+    X(row_edge, "row_edge", int32_t) \
+    X(row_via, "row_via", int32_t) \
+    X(scores, "scores", uint32_t)
+
+#define COUNT_ONE(name, text, type) +1
+enum { N_ARRAYS = 0 ARRAYS(COUNT_ONE), MAX_TYPES = 8 };
+
+/* The arrays of a snapshot, or those of them that paths are read from. */
+typedef struct {
+#define FIELD(name, text, type) \
+    const type *name; \
+    int64_t n_##name;
+    ARRAYS(FIELD)
+#undef FIELD
+    int64_t n_skus, n_kinds, n_rationales, n_edges;
+    uint32_t shares_a_purpose; /* a bit a relation type */
+} Tables;
+
+typedef struct {
+    const char *start;
+    int64_t length;
+} Text;
+
+/* Where paths start. */
+typedef struct {
+    int64_t node;
+    int seed; /* place in the given SKUs, -1 where it is a rationale */
+    int64_t steps;
+} Source;
+
+/* The heaviest path from one source to a target, and the weight of all paths between them. */
+typedef struct {
+    int source;
+    int32_t target, edge, via;
+    uint64_t weight, heaviest;
+    int next; /* the next arrival at the same target, -1 at the end */
+} Arrival;
+
+typedef struct {
+    int32_t kind;
+    uint64_t weight;
+    int first, last, best; /* arrivals */
+} Target;
+
+typedef struct {
+    int32_t sku_row;
+    int target;
+} Pick;
+
+typedef struct {
+    int32_t phrase;
+    int64_t count;
+} Taken;
+
+/* Working memory of one question, kept between questions. */
+typedef struct {
+    Source *sources;
+    Arrival *arrivals;
+    Target *targets;
+    int *slots; /* hash table from kind to place in targets + 1 */
+    int *heap;  /* places in targets, the best on top */
+    Pick *picks;
+    Taken *taken;
+    int32_t *hidden; /* sku rows, ascending */
+    char *text;
+    int64_t n_sources, n_arrivals, n_targets, n_heap, n_picks, n_taken, n_hidden, n_text;
+    int64_t sources_size, arrivals_size, targets_size, slots_size, heap_size, picks_size, taken_size, hidden_size,
+        text_size;
+} Scratch;
+
+/* What is asked; see pkgraph.recommend.plain.Asked. */
+typedef struct {
+    PyObject *skus; /* a fast sequence */
+    PyObject *steps, *rationales, *categories, *exclude, *available; /* borrowed; None where not given */
+    int64_t k, max_per_kind, max_per_phrase;
+    uint32_t types, all_types;
+    double min_probability, min_price, max_price;
+    bool has_prices, include_seed_kinds;
+} Asked;
+
+typedef enum { OK = 0, DAMAGED, FAILED /* a Python error is set */ } Status;
+
+/* collect.c */
+int64_t row_of(const Tables *t, const char *key, int64_t length);
+Status find_sources(const Tables *t, const Asked *asked, Scratch *s, PyObject *unknown);
+Status collect_by_rows(const Tables *t, Scratch *s, int64_t max_row, bool *is_cut);
+Status collect_by_paths(const Tables *t, const Asked *asked, Scratch *s);
+
+/* pick.c */
+Status pick(const Tables *t, const Asked *asked, Scratch *s);
+bool heap_targets(Scratch *s);
+int pop_target(Scratch *s);
+
+/* merge.c */
+PyObject *merge_paths(const Tables *t, int64_t max_row, Status *status);
+
+/* arrays.c */
+typedef struct {
+    Py_buffer views[N_ARRAYS];
+    int n_views;
+} Views;
+
+bool take_arrays(PyObject *arrays, bool are_all, Tables *t, Views *views);
+void release_arrays(Views *views);
+const char *misfit(const Tables *t);
+const char *misfit_of_edges(const Tables *t);
+
+/* scratch.c */
+bool grow(void **items, int64_t *size, int64_t needed, size_t width);
+void free_scratch(Scratch *s);
+
+#define RESERVE(s, name, needed) \
+    ((needed) <= (s)->name##_size || grow((void **)&(s)->name, &(s)->name##_size, (needed), sizeof *(s)->name))
+
+#define FETCH(address) __builtin_prefetch(address)
+
+static inline bool is_row(int64_t row, int64_t n) { return (uint64_t)row < (uint64_t)n; }
+
+/* The slice that item `at` owns; false where the offsets are damaged. */
+static inline bool slice_of(const int64_t *offsets, int64_t n_offsets, int64_t at, int64_t n, int64_t *start,
+                            int64_t *end)
+{
+    if (!is_row(at, n_offsets - 1))
+        return false;
+    *start = offsets[at];
+    *end = offsets[at + 1];
+    return *start >= 0 && *start <= *end && *end <= n;
+}
+
+#define SLICE(t, offsets, at, n, start, end) slice_of((t)->offsets, (t)->n_##offsets, at, n, start, end)
+
+static inline bool text_of(const int64_t *offsets, int64_t n_offsets, const uint8_t *bytes, int64_t n_bytes,
+                           int64_t row, Text *text)
+{
+    int64_t start, end;
+    if (!slice_of(offsets, n_offsets, row, n_bytes, &start, &end))
+        return false;
+    text->start = (const char *)bytes + start;
+    text->length = end - start;
+    return true;
+}
+
+#define TEXT(t, name, row, text) \
+    text_of((t)->name##_at, (t)->n_##name##_at, (t)->name##_bytes, (t)->n_##name##_bytes, row, text)
+
+#endif

@@ -1,0 +1,320 @@
+/* pkgraph._kernel: a graph that answers, and the merging of paths for the compiler of snapshots. */
+#include "render.h"
+
+#include <structmember.h>
+
+enum { KERNEL_VERSION = 1, N_ARGUMENTS = 14 };
+enum { AS_PICKS = 0, AS_RECORDS, AS_JSON };
+
+typedef struct {
+    PyObject_HEAD
+    Tables tables;
+    Views views;
+    Records records;
+    PyObject *damaged, *snapshot_id;
+    int64_t max_row;
+    uint32_t all_types;
+    Scratch *scratch; /* NULL while a question is at work: another one then makes its own */
+} Graph;
+
+static bool find_slots(PyTypeObject *type, PyObject *names, Py_ssize_t *at, int n)
+{
+    if (!PyTuple_Check(names) || PyTuple_GET_SIZE(names) != n) {
+        PyErr_Format(PyExc_ValueError, "%s has %d fields", type->tp_name, n);
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        PyObject *slot = PyObject_GetAttr((PyObject *)type, PyTuple_GET_ITEM(names, i));
+        bool is_slot = slot != NULL && Py_IS_TYPE(slot, &PyMemberDescr_Type) &&
+                       ((PyMemberDescrObject *)slot)->d_member->type == T_OBJECT_EX;
+        if (is_slot)
+            at[i] = ((PyMemberDescrObject *)slot)->d_member->offset;
+        else if (slot != NULL)
+            PyErr_Format(PyExc_TypeError, "%S of %s is no slot", PyTuple_GET_ITEM(names, i), type->tp_name);
+        Py_XDECREF(slot);
+        if (!is_slot)
+            return false;
+    }
+    return true;
+}
+
+static bool take_types(Graph *self, PyObject *names)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(names);
+    if (n > MAX_TYPES) {
+        PyErr_SetString(PyExc_ValueError, "too many relation types");
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < n; i++)
+        self->records.types[i] = Py_NewRef(PyTuple_GET_ITEM(names, i));
+    self->records.n_types = (int)n;
+    self->all_types = (1U << n) - 1;
+    return true;
+}
+
+static int graph_init(Graph *self, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"arrays", "snapshot_id", "relation_types", "shares_a_purpose", "max_row",
+                            "item",   "item_fields", "path",           "path_fields",      "damaged", NULL};
+    PyObject *arrays, *snapshot_id, *types, *item, *item_fields, *path, *path_fields, *damaged;
+    unsigned int shares;
+    long long max_row;
+    if (self->snapshot_id != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a graph is made once");
+        return -1;
+    }
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!UO!ILO!OO!OO", names, &PyDict_Type, &arrays, &snapshot_id,
+                                     &PyTuple_Type, &types, &shares, &max_row, &PyType_Type, &item, &item_fields,
+                                     &PyType_Type, &path, &path_fields, &damaged))
+        return -1;
+    self->damaged = Py_NewRef(damaged);
+    self->snapshot_id = Py_NewRef(snapshot_id);
+    self->max_row = max_row;
+    self->records.item = (PyTypeObject *)Py_NewRef(item);
+    self->records.path = (PyTypeObject *)Py_NewRef(path);
+    self->records.micro = 1e6;
+    if (!take_types(self, types) || !take_arrays(arrays, true, &self->tables, &self->views) ||
+        !find_slots(self->records.item, item_fields, self->records.item_at, N_ITEM_FIELDS) ||
+        !find_slots(self->records.path, path_fields, self->records.path_at, N_PATH_FIELDS))
+        return -1;
+    self->tables.shares_a_purpose = shares;
+    const char *name = misfit(&self->tables);
+    if (name != NULL) {
+        PyErr_Format(damaged, "%s has another length than the arrays it belongs to.", name);
+        return -1;
+    }
+    return 0;
+}
+
+static void graph_dealloc(Graph *self)
+{
+    release_arrays(&self->views);
+    free_scratch(self->scratch);
+    for (int i = 0; i < self->records.n_types; i++)
+        Py_XDECREF(self->records.types[i]);
+    Py_XDECREF(self->records.item);
+    Py_XDECREF(self->records.path);
+    Py_XDECREF(self->damaged);
+    Py_XDECREF(self->snapshot_id);
+    PyTypeObject *type = Py_TYPE(self);
+    type->tp_free((PyObject *)self);
+    Py_DECREF(type);
+}
+
+static PyObject *raise(const Graph *self, Status status)
+{
+    if (status == DAMAGED && !PyErr_Occurred())
+        PyErr_SetString(self->damaged, "An array of the snapshot names what it does not hold.");
+    if (status == FAILED && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
+        PyErr_SetString(self->damaged, "A text of the snapshot is no UTF-8.");
+    return NULL;
+}
+
+static PyObject *graph_row_of(Graph *self, PyObject *sku)
+{
+    Py_ssize_t length;
+    if (!PyUnicode_Check(sku))
+        return PyErr_Format(PyExc_TypeError, "a SKU is a text, not %s", Py_TYPE(sku)->tp_name);
+    const char *key = PyUnicode_AsUTF8AndSize(sku, &length);
+    if (key == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_UnicodeEncodeError))
+            return NULL;
+        PyErr_Clear();
+        return PyLong_FromLong(-1);
+    }
+    return PyLong_FromLongLong(row_of(&self->tables, key, length));
+}
+
+/* The arguments of Asked, in its order; see pkgraph.recommend.compiled. */
+static bool read_asked(const Graph *self, PyObject *const *a, Asked *asked)
+{
+    asked->steps = a[1];
+    asked->k = PyLong_AsLongLong(a[3]);
+    asked->types = (uint32_t)PyLong_AsUnsignedLong(a[4]);
+    asked->all_types = self->all_types;
+    asked->min_probability = PyFloat_AsDouble(a[5]);
+    asked->categories = a[6];
+    asked->has_prices = a[7] != Py_None;
+    if (asked->has_prices && !PyArg_ParseTuple(a[7], "dd", &asked->min_price, &asked->max_price))
+        return false;
+    asked->available = a[9];
+    asked->max_per_kind = PyLong_AsLongLong(a[10]);
+    asked->max_per_phrase = PyLong_AsLongLong(a[11]);
+    asked->include_seed_kinds = PyObject_IsTrue(a[12]) == 1;
+    if (PyErr_Occurred())
+        return false;
+    if (asked->k < 1 || (asked->steps != Py_None && (!PyTuple_Check(asked->steps) ||
+                                                     PyTuple_GET_SIZE(asked->steps) !=
+                                                         PySequence_Fast_GET_SIZE(asked->skus)))) {
+        PyErr_SetString(PyExc_ValueError, "k or steps are wrong");
+        return false;
+    }
+    return true;
+}
+
+/* Products by the merged rows where they can answer, by all paths where they cannot. */
+static Status find_picks(const Graph *self, const Asked *asked, Scratch *s, PyObject *unknown)
+{
+    const Tables *t = &self->tables;
+    Status status = find_sources(t, asked, s, unknown);
+    bool is_cut = true;
+    bool fits = asked->types == asked->all_types && asked->min_probability <= 0 && asked->k <= self->max_row;
+    if (status == OK && fits) {
+        status = collect_by_rows(t, s, self->max_row, &is_cut);
+        if (status == OK)
+            status = pick(t, asked, s);
+        if (status != OK || s->n_picks == asked->k || !is_cut)
+            return status;
+    }
+    if (status == OK)
+        status = collect_by_paths(t, asked, s);
+    return status == OK ? pick(t, asked, s) : status;
+}
+
+static PyObject *sources_of(const Scratch *s)
+{
+    PyObject *sources = PyList_New(s->n_sources);
+    for (int64_t i = 0; sources != NULL && i < s->n_sources; i++) {
+        PyObject *source =
+            Py_BuildValue("(Li)", (long long)s->sources[i].node, s->sources[i].seed);
+        if (source == NULL)
+            Py_CLEAR(sources);
+        else
+            PyList_SET_ITEM(sources, i, source);
+    }
+    return sources;
+}
+
+static PyObject *answered(const Graph *self, const Asked *asked, Scratch *s, PyObject *unknown, long how)
+{
+    Status status = find_picks(self, asked, s, unknown);
+    PyObject *found = NULL;
+    if (status != OK)
+        return raise(self, status);
+    if (how == AS_PICKS)
+        return Py_BuildValue("(NNO)", as_picks(s), sources_of(s), unknown);
+    fetch_picks(&self->tables, s);
+    if (how == AS_JSON) {
+        found = as_json(&self->tables, &self->records, asked, s, unknown, self->snapshot_id, &status);
+        return found != NULL ? found : raise(self, status);
+    }
+    found = as_records(&self->tables, &self->records, asked, s, &status);
+    if (found == NULL)
+        return raise(self, status);
+    return Py_BuildValue("(NN)", found, PyList_AsTuple(unknown));
+}
+
+/* answer(how, *asked): how is 0 for picks, 1 for records, 2 for JSON. */
+static PyObject *graph_answer(Graph *self, PyObject *const *args, Py_ssize_t n)
+{
+    if (n != N_ARGUMENTS)
+        return PyErr_Format(PyExc_TypeError, "answer takes %d arguments", N_ARGUMENTS);
+    long how = PyLong_AsLong(args[0]);
+    PyObject *const *a = args + 1;
+    Asked asked;
+    PyObject *skus = PySequence_Fast(a[0], "seeds are a list of SKUs");
+    PyObject *rationales = PySequence_Fast(a[2], "rationales are a list of rows");
+    PyObject *exclude = PySequence_Fast(a[8], "exclude is a list of SKUs");
+    PyObject *unknown = PyList_New(0), *found = NULL;
+    Scratch *s = self->scratch != NULL ? self->scratch : PyMem_Calloc(1, sizeof *s);
+    self->scratch = NULL;
+    if (s == NULL)
+        PyErr_NoMemory();
+    else if (skus != NULL && rationales != NULL && exclude != NULL && unknown != NULL) {
+        asked.skus = skus;
+        asked.rationales = rationales;
+        asked.exclude = exclude;
+        if (PySequence_Fast_GET_SIZE(skus) + PySequence_Fast_GET_SIZE(rationales) > 128)
+            PyErr_SetString(PyExc_ValueError, "too many seeds");
+        else if (!(how == -1 && PyErr_Occurred()) && read_asked(self, a, &asked))
+            found = answered(self, &asked, s, unknown, how);
+    }
+    if (self->scratch == NULL)
+        self->scratch = s;
+    else
+        free_scratch(s);
+    Py_XDECREF(skus);
+    Py_XDECREF(rationales);
+    Py_XDECREF(exclude);
+    Py_XDECREF(unknown);
+    return found;
+}
+
+static PyMethodDef graph_methods[] = {
+    {"row_of", (PyCFunction)graph_row_of, METH_O, "Row of a SKU, -1 where the snapshot does not know it."},
+    {"answer", (PyCFunction)(void (*)(void))graph_answer, METH_FASTCALL,
+     "answer(how, *asked): picks (0), records (1) or JSON (2)."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot graph_slots[] = {
+    {Py_tp_doc, "The arrays of a snapshot, ready to answer."},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_init, graph_init},
+    {Py_tp_dealloc, graph_dealloc},
+    {Py_tp_methods, graph_methods},
+    {0, NULL},
+};
+
+static PyType_Spec graph_spec = {
+    .name = "pkgraph._kernel.Graph",
+    .basicsize = sizeof(Graph),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = graph_slots,
+};
+
+static PyObject *module_merge_paths(PyObject *self, PyObject *args)
+{
+    (void)self;
+    PyObject *arrays, *found = NULL;
+    unsigned int shares;
+    long long max_row;
+    Tables t;
+    Views views;
+    if (!PyArg_ParseTuple(args, "O!IL", &PyDict_Type, &arrays, &shares, &max_row))
+        return NULL;
+    if (take_arrays(arrays, false, &t, &views)) {
+        t.shares_a_purpose = shares;
+        const char *name = misfit_of_edges(&t);
+        Status status = name != NULL ? DAMAGED : OK;
+        if (status == OK)
+            found = merge_paths(&t, max_row, &status);
+        if (status == DAMAGED)
+            PyErr_Format(PyExc_ValueError, "the lists of edges do not fit: %s", name ? name : "a row");
+    }
+    release_arrays(&views);
+    return found;
+}
+
+static PyMethodDef module_methods[] = {
+    {"merge_paths", module_merge_paths, METH_VARARGS,
+     "merge_paths(arrays, shares_a_purpose, max_row): columns of the merged rows, and targets of every node."},
+    {NULL, NULL, 0, NULL},
+};
+
+static int module_exec(PyObject *module)
+{
+    PyObject *type = PyType_FromSpec(&graph_spec);
+    if (type == NULL || PyModule_AddObjectRef(module, "Graph", type) < 0) {
+        Py_XDECREF(type);
+        return -1;
+    }
+    Py_DECREF(type);
+    return PyModule_AddIntConstant(module, "VERSION", KERNEL_VERSION);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "pkgraph._kernel",
+    .m_doc = "The compiled kernel of pkgraph; without it NumPy answers the same.",
+    .m_size = 0,
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC PyInit__kernel(void) { return PyModuleDef_Init(&module_def); }

@@ -1,0 +1,248 @@
+/* From weighed kinds to products: the most popular that may appear, not too many of a kind. */
+#include "kernel.h"
+
+#include <stdlib.h>
+
+/* Whether a target comes before another: the heavier, of equals the lower kind. */
+static bool is_before(const Scratch *s, int one, int other)
+{
+    const Target *a = &s->targets[one], *b = &s->targets[other];
+    return a->weight != b->weight ? a->weight > b->weight : a->kind < b->kind;
+}
+
+static void sink(Scratch *s, int64_t place)
+{
+    int item = s->heap[place];
+    for (int64_t child = 2 * place + 1; child < s->n_heap; child = 2 * place + 1) {
+        if (child + 1 < s->n_heap && is_before(s, s->heap[child + 1], s->heap[child]))
+            child++;
+        if (!is_before(s, s->heap[child], item))
+            break;
+        s->heap[place] = s->heap[child];
+        place = child;
+    }
+    s->heap[place] = item;
+}
+
+bool heap_targets(Scratch *s)
+{
+    if (!RESERVE(s, heap, s->n_targets))
+        return false;
+    for (int64_t i = 0; i < s->n_targets; i++)
+        s->heap[i] = (int)i;
+    s->n_heap = s->n_targets;
+    for (int64_t i = s->n_heap / 2; i-- > 0;)
+        sink(s, i);
+    return true;
+}
+
+int pop_target(Scratch *s)
+{
+    int best = s->heap[0];
+    s->heap[0] = s->heap[--s->n_heap];
+    if (s->n_heap > 0)
+        sink(s, 0);
+    return best;
+}
+
+static bool is_hidden_row(const Scratch *s, int32_t row)
+{
+    int64_t low = 0, high = s->n_hidden;
+    while (low < high) {
+        int64_t middle = (low + high) / 2;
+        if (s->hidden[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->n_hidden && s->hidden[low] == row;
+}
+
+static bool is_source(const Scratch *s, int32_t kind)
+{
+    for (int64_t i = 0; i < s->n_sources; i++)
+        if (s->sources[i].node == kind)
+            return true;
+    return false;
+}
+
+/* 1 where Python says yes, 0 for no, -1 for an error. */
+static int is_wanted(const Tables *t, const Asked *asked, int32_t kind)
+{
+    if (asked->categories == Py_None)
+        return 1;
+    PyObject *row = PyLong_FromLong(t->kind_category[kind]);
+    if (row == NULL)
+        return -1;
+    int found = PySequence_Contains(asked->categories, row);
+    Py_DECREF(row);
+    return found;
+}
+
+static int is_available(const Tables *t, const Asked *asked, int64_t row, Status *status)
+{
+    Text text;
+    if (!TEXT(t, sku_id, row, &text)) {
+        *status = DAMAGED;
+        return -1;
+    }
+    PyObject *sku = PyUnicode_DecodeUTF8(text.start, text.length, "strict");
+    if (sku == NULL)
+        return -1;
+    int found;
+    if (PyCallable_Check(asked->available)) {
+        PyObject *said = PyObject_CallOneArg(asked->available, sku);
+        found = said == NULL ? -1 : PyObject_IsTrue(said);
+        Py_XDECREF(said);
+    } else {
+        found = PySequence_Contains(asked->available, sku);
+    }
+    Py_DECREF(sku);
+    return found;
+}
+
+static Status add_products(const Tables *t, const Asked *asked, Scratch *s, int at, int64_t *n_found)
+{
+    int64_t start, end;
+    Status status = FAILED;
+    *n_found = 0;
+    if (!SLICE(t, kind_sku_offsets, s->targets[at].kind, t->n_kind_skus, &start, &end))
+        return DAMAGED;
+    for (int64_t i = start; i < end && *n_found < asked->max_per_kind; i++) {
+        int32_t row = t->kind_skus[i];
+        if (!is_row(row, t->n_skus))
+            return DAMAGED;
+        if (asked->has_prices && !(t->sku_price[row] >= asked->min_price && t->sku_price[row] <= asked->max_price))
+            continue;
+        if (is_hidden_row(s, row))
+            continue;
+        if (asked->available != Py_None) {
+            int found = is_available(t, asked, row, &status);
+            if (found < 0)
+                return status;
+            if (!found)
+                continue;
+        }
+        if (!RESERVE(s, picks, s->n_picks + 1))
+            return FAILED;
+        s->picks[s->n_picks++] = (Pick){row, at};
+        ++*n_found;
+    }
+    return OK;
+}
+
+/* Edge and via of an arrival; a row of the merged rows is followed only now. */
+static Status follow(const Tables *t, Arrival *arrival)
+{
+    if (arrival->edge >= 0)
+        return OK;
+    int64_t row = arrival->via, edge = t->row_edge[row], via = t->row_via[row];
+    if (!is_row(edge, t->n_edges) || via < -1 || via >= t->n_edges)
+        return DAMAGED;
+    arrival->edge = (int32_t)edge;
+    arrival->via = (int32_t)via;
+    return OK;
+}
+
+static Taken *taken_of(Scratch *s, int32_t phrase)
+{
+    for (int64_t i = 0; i < s->n_taken; i++)
+        if (s->taken[i].phrase == phrase)
+            return &s->taken[i];
+    return NULL;
+}
+
+/* Count a kind that a phrase was resolved to. Where the target is the source of the statement, none was. */
+static Status take(Scratch *s, int32_t phrase)
+{
+    if (phrase < 0)
+        return OK;
+    Taken *taken = taken_of(s, phrase);
+    if (taken != NULL) {
+        taken->count++;
+        return OK;
+    }
+    if (!RESERVE(s, taken, s->n_taken + 1))
+        return FAILED;
+    s->taken[s->n_taken++] = (Taken){phrase, 1};
+    return OK;
+}
+
+static Status try_target(const Tables *t, const Asked *asked, Scratch *s, int at)
+{
+    Target *target = &s->targets[at];
+    if (!asked->include_seed_kinds && is_source(s, target->kind))
+        return OK;
+    int wanted = is_wanted(t, asked, target->kind);
+    if (wanted <= 0)
+        return wanted < 0 ? FAILED : OK;
+    Arrival *best = &s->arrivals[target->best];
+    Status status = follow(t, best);
+    if (status != OK)
+        return status;
+    int32_t phrase = t->edge_target[best->edge] == target->kind ? t->edge_phrase[best->edge] : -1;
+    Taken *taken = phrase >= 0 ? taken_of(s, phrase) : NULL;
+    if (taken != NULL && taken->count >= asked->max_per_phrase)
+        return OK;
+    int64_t n_found;
+    status = add_products(t, asked, s, at, &n_found);
+    return status == OK && n_found > 0 ? take(s, phrase) : status;
+}
+
+static bool pick_is_before(const Scratch *s, const Pick *one, const Pick *other)
+{
+    uint64_t first = s->targets[one->target].weight, second = s->targets[other->target].weight;
+    return first != second ? first > second : one->sku_row < other->sku_row;
+}
+
+/* By weight, ties by SKU. They come by weight already: only equals move. */
+static bool sort_picks(Scratch *s)
+{
+    int64_t n = s->n_picks;
+    if (!RESERVE(s, picks, 2 * n))
+        return false;
+    Pick *from = s->picks, *to = s->picks + n;
+    for (int64_t width = 1; width < n; width *= 2) { /* merge sort: a thousand equals must not cost n * n */
+        for (int64_t low = 0; low < n; low += 2 * width) {
+            int64_t middle = low + width < n ? low + width : n, high = low + 2 * width < n ? low + 2 * width : n;
+            int64_t left = low, right = middle;
+            for (int64_t i = low; i < high; i++) {
+                bool takes_left = left < middle && (right >= high || !pick_is_before(s, &from[right], &from[left]));
+                to[i] = takes_left ? from[left++] : from[right++];
+            }
+        }
+        Pick *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != s->picks)
+        for (int64_t i = 0; i < n; i++)
+            s->picks[i] = from[i];
+    return true;
+}
+
+Status pick(const Tables *t, const Asked *asked, Scratch *s)
+{
+    s->n_picks = s->n_taken = 0;
+    if (!heap_targets(s))
+        return FAILED;
+    while (s->n_heap > 0) {
+        uint64_t next = s->targets[s->heap[0]].weight;
+        if (s->n_picks >= asked->k && next < s->targets[s->picks[asked->k - 1].target].weight)
+            break;
+        Status status = try_target(t, asked, s, pop_target(s));
+        if (status != OK)
+            return status;
+    }
+    if (!sort_picks(s))
+        return FAILED;
+    if (s->n_picks > asked->k)
+        s->n_picks = asked->k;
+    for (int64_t i = 0; i < s->n_picks; i++)
+        for (int at = s->targets[s->picks[i].target].first; at >= 0; at = s->arrivals[at].next) {
+            Status status = follow(t, &s->arrivals[at]);
+            if (status != OK)
+                return status;
+        }
+    return OK;
+}

@@ -1,0 +1,131 @@
+"""The compiled kernel answers what NumPy answers, byte for byte, and is not brought down by damage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pkgraph.errors import SnapshotDamaged
+from pkgraph.kernel import kernel
+from pkgraph.recommend.compiled import CompiledEngine, engine_for
+from pkgraph.recommend.graph import Graph
+from pkgraph.recommend.plain import Asked, PlainEngine
+from pkgraph.snapshot import CompiledGraph, Manifest, Snapshot
+from pkgraph.snapshot.layout import Sections, from_arrays, to_arrays
+from pkgraph.snapshot.merging import merge_in_numpy, merge_paths
+from tests.published import graph_of
+from tests.random_graph import random_graph, random_question
+
+
+def compiled_engine(sections: Sections) -> CompiledEngine:
+    found = kernel()
+    assert found is not None, "the kernel is not built: run `make setup`"
+    return CompiledEngine(found, sections, "0123456789ab")
+
+
+def asked_of(compiled: CompiledGraph, seeds: list[str], options: dict[str, Any]) -> Asked:
+    """The question as the engines get it, through the front door."""
+    manifest = Manifest("0123456789ab", {}, {}, compiled.intake, {})
+    return Graph(Snapshot(None, manifest, compiled.sections))._asked(seeds, **options)  # type: ignore[arg-type]
+
+
+def test_the_kernel_is_used_where_it_was_built_and_left_alone_where_it_is_not_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sections = graph_of().sections
+    assert type(engine_for(sections, "0123456789ab")) is CompiledEngine
+    monkeypatch.setenv("PKGRAPH_NO_KERNEL", "1")
+    assert type(engine_for(sections, "0123456789ab")) is PlainEngine
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_kernel_and_numpy_give_one_answer(seed: int) -> None:
+    compiled, random = random_graph(seed), np.random.default_rng(seed)
+    fast, plain = compiled_engine(compiled.sections), PlainEngine(compiled.sections, "0123456789ab")
+    for _ in range(20):
+        seeds, options = random_question(random, compiled)
+        asked, diversity = asked_of(compiled, seeds, options), options.get("diversity", 0.0)
+        assert fast.picks(asked) == plain.picks(asked), options
+        assert fast.answer(asked, diversity) == plain.answer(asked, diversity), options
+        assert fast.answer_json(asked, diversity) == plain.answer_json(asked, diversity), options
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_kernel_and_numpy_merge_the_same_rows(seed: int) -> None:
+    sections = random_graph(seed).sections
+    fast, plain = merge_paths(sections), merge_in_numpy(sections)
+    for name in type(fast).__slots__:
+        assert getattr(fast, name).tobytes() == getattr(plain, name).tobytes(), name
+
+
+def test_a_stock_that_is_a_function_is_asked_about_each_candidate_once_and_its_errors_pass() -> None:
+    compiled = graph_of()
+    fast, asked = compiled_engine(compiled.sections), list[str]()
+
+    def in_stock(sku: str) -> bool:
+        asked.append(sku)
+        return sku != "c2"
+
+    question = asked_of(compiled, ["f1"], {"available": in_stock})
+    assert [item.sku for item in fast.answer(question, 0.0).items] == ["c1", "v1", "t1", "k1"]
+    assert asked == ["c2", "c1", "v1", "t1", "k1"]
+    broken = asked_of(compiled, ["f1"], {"available": lambda sku: 1 // 0})
+    with pytest.raises(ZeroDivisionError):
+        fast.answer(broken, 0.0)
+
+
+def test_a_question_inside_a_question_is_answered() -> None:
+    compiled = graph_of()
+    fast = compiled_engine(compiled.sections)
+    inner, inside = asked_of(compiled, ["k1"], {}), list[bytes]()
+
+    def in_stock(_: str) -> bool:
+        inside.append(fast.answer_json(inner, 0.0))
+        return True
+
+    outer = asked_of(compiled, ["f1"], {"available": in_stock})
+    expected = fast.answer_json(asked_of(compiled, ["f1"], {}), 0.0)
+    assert fast.answer_json(outer, 0.0) == expected
+    assert set(inside) == {fast.answer_json(inner, 0.0)}
+
+
+def damaged(sections: Sections, random: np.random.Generator) -> Sections:
+    """The sections with a few values overwritten: small ones, far ones, negative ones."""
+    arrays = {name: array.copy() for name, array in to_arrays(sections).items()}
+    filled = [name for name, array in arrays.items() if len(array)]
+    for _ in range(random.integers(1, 4)):
+        array = arrays[str(random.choice(filled))]
+        raw = array.view("<u1").reshape(len(array), -1)
+        place = random.integers(len(array))
+        raw[place] = random.choice([0, 1, 255, 127, int(random.integers(256))], raw.shape[1])
+    return from_arrays(arrays)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_damaged_snapshot_is_an_error_or_an_answer_never_a_crash(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    compiled = random_graph(int(random.integers(20)))
+    for _ in range(10):
+        fast = compiled_engine(damaged(compiled.sections, random))
+        seeds, options = random_question(random, compiled)
+        asked = asked_of(compiled, seeds, {**options, "purpose": None, "diversity": 0.0})
+        for answer in (fast.answer, fast.answer_json):
+            try:
+                answer(asked, 0.0)
+            except SnapshotDamaged:
+                continue
+
+
+def test_arrays_that_do_not_fit_each_other_are_refused_by_name() -> None:
+    sections = graph_of().sections
+    arrays = to_arrays(sections)
+    for name in ("edge_target", "row_via", "sku_ids.offsets", "kind_category", "statement_position"):
+        with pytest.raises(SnapshotDamaged, match=name):
+            compiled_engine(from_arrays({**arrays, name: arrays[name][:-1].copy()}))
