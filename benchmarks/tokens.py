@@ -97,7 +97,7 @@ def _ours(sample: pl.DataFrame, url: str, folder: Path) -> None:
 def _lightrag(lines: list[str], url: str, folder: Path) -> None:
     text = folder / "catalog.txt"
     text.write_text("\n".join(lines), encoding="utf-8")
-    subprocess.run(  # noqa: S603 - our own script
+    subprocess.run(
         [_lightrag_python(), str(ROOT / "benchmarks/lightrag_side.py"), url, str(text), str(folder / "rag")],
         check=True,
         stdout=subprocess.DEVNULL,

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { WEIGHT_STEPS = 1024, AT_ONCE = 128 };
+enum { WEIGHT_STEPS = 1024, AT_ONCE = 128, AHEAD = 12 };
 static const uint64_t MAX_WEIGHT = UINT32_MAX;
 
 /* FNV-1a, 64 bits; see pkgraph.snapshot.slots. */
@@ -366,7 +366,7 @@ static bool passes(const Walk *walk, int64_t edge, int64_t via)
 static Status add_path(const Walk *walk, int32_t kind, int64_t edge, int64_t via, uint32_t weight)
 {
     Scratch *s = walk->s;
-    if (!is_row(kind, walk->t->n_kinds) || walk->t->edge_type[edge] >= MAX_TYPES)
+    if (!is_row(kind, walk->t->n_kinds) || (walk->filters && walk->t->edge_type[edge] >= MAX_TYPES))
         return DAMAGED;
     if (walk->filters && !passes(walk, edge, via))
         return OK;
@@ -390,6 +390,28 @@ static Status add_path(const Walk *walk, int32_t kind, int64_t edge, int64_t via
     return OK;
 }
 
+/* Ask for what will be read of the edge that is read AHEAD steps later. */
+static void fetch_edge(const Tables *t, const int32_t *edges, int64_t at, int64_t end)
+{
+    if (at + AHEAD >= end)
+        return;
+    int64_t edge = edges[at + AHEAD];
+    if (!is_row(edge, t->n_edges))
+        return;
+    FETCH(&t->edge_source[edge]);
+    FETCH(&t->edge_inferred_weight[edge]);
+}
+
+static void fetch_edge_of_rationale(const Tables *t, int64_t at, int64_t end)
+{
+    fetch_edge(t, t->rationale_edges, at, end);
+    if (at + AHEAD >= end || !is_row(t->rationale_edges[at + AHEAD], t->n_edges))
+        return;
+    FETCH(&t->edge_target[t->rationale_edges[at + AHEAD]]);
+    FETCH(&t->edge_weight[t->rationale_edges[at + AHEAD]]);
+    FETCH(&t->edge_type[t->rationale_edges[at + AHEAD]]);
+}
+
 static Status walk_kind(const Walk *walk, int64_t kind)
 {
     const Tables *t = walk->t;
@@ -403,6 +425,7 @@ static Status walk_kind(const Walk *walk, int64_t kind)
         return status != OK ? status : DAMAGED;
     for (int64_t i = start; i < end && status == OK; i++) {
         int64_t edge = t->backward_edges[i];
+        fetch_edge(t, t->backward_edges, i, end);
         if (!is_row(edge, t->n_edges))
             return DAMAGED;
         status = add_path(walk, t->edge_source[edge], edge, -1, t->edge_inferred_weight[edge]);
@@ -427,6 +450,7 @@ static Status walk_rationale(const Walk *walk, int64_t rationale)
         return DAMAGED;
     for (int64_t i = start; i < end && status == OK; i++) {
         int64_t edge = t->rationale_edges[i];
+        fetch_edge_of_rationale(t, i, end);
         if (!is_row(edge, t->n_edges) || t->edge_type[edge] >= MAX_TYPES)
             return DAMAGED;
         status = add_path(walk, t->edge_target[edge], edge, -1, t->edge_weight[edge]);

@@ -152,7 +152,7 @@ bool heap_targets(Scratch *s);
 int pop_target(Scratch *s);
 
 /* merge.c */
-PyObject *merge_paths(const Tables *t, int64_t max_row, Status *status);
+PyObject *merge_paths(const Tables *t, int64_t first, int64_t end, int64_t max_row, Status *status);
 
 /* arrays.c */
 typedef struct {

@@ -3,7 +3,7 @@
 
 #include <structmember.h>
 
-enum { KERNEL_VERSION = 1, N_ARGUMENTS = 14 };
+enum { KERNEL_VERSION = 2, N_ARGUMENTS = 14 };
 enum { AS_PICKS = 0, AS_RECORDS, AS_JSON };
 
 typedef struct {
@@ -105,7 +105,9 @@ static PyObject *raise(const Graph *self, Status status)
 {
     if (status == DAMAGED && !PyErr_Occurred())
         PyErr_SetString(self->damaged, "An array of the snapshot names what it does not hold.");
-    if (status == FAILED && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
+    if (status == FAILED && !PyErr_Occurred())
+        PyErr_NoMemory();
+    else if (status == FAILED && PyErr_ExceptionMatches(PyExc_UnicodeDecodeError))
         PyErr_SetString(self->damaged, "A text of the snapshot is no UTF-8.");
     return NULL;
 }
@@ -216,7 +218,7 @@ static PyObject *graph_answer(Graph *self, PyObject *const *args, Py_ssize_t n)
     PyObject *rationales = PySequence_Fast(a[2], "rationales are a list of rows");
     PyObject *exclude = PySequence_Fast(a[8], "exclude is a list of SKUs");
     PyObject *unknown = PyList_New(0), *found = NULL;
-    Scratch *s = self->scratch != NULL ? self->scratch : PyMem_Calloc(1, sizeof *s);
+    Scratch *s = self->scratch != NULL ? self->scratch : PyMem_RawCalloc(1, sizeof *s);
     self->scratch = NULL;
     if (s == NULL)
         PyErr_NoMemory();
@@ -268,17 +270,21 @@ static PyObject *module_merge_paths(PyObject *self, PyObject *args)
     (void)self;
     PyObject *arrays, *found = NULL;
     unsigned int shares;
-    long long max_row;
+    long long max_row, first, end;
     Tables t;
     Views views;
-    if (!PyArg_ParseTuple(args, "O!IL", &PyDict_Type, &arrays, &shares, &max_row))
+    if (!PyArg_ParseTuple(args, "O!ILLL", &PyDict_Type, &arrays, &shares, &max_row, &first, &end))
         return NULL;
     if (take_arrays(arrays, false, &t, &views)) {
         t.shares_a_purpose = shares;
         const char *name = misfit_of_edges(&t);
+        if (name == NULL && (first < 0 || end > t.n_kinds + t.n_rationales))
+            name = "the range of nodes";
         Status status = name != NULL ? DAMAGED : OK;
         if (status == OK)
-            found = merge_paths(&t, max_row, &status);
+            found = merge_paths(&t, first, end, max_row, &status);
+        if (status == FAILED && !PyErr_Occurred())
+            PyErr_NoMemory();
         if (status == DAMAGED)
             PyErr_Format(PyExc_ValueError, "the lists of edges do not fit: %s", name ? name : "a row");
     }
@@ -288,7 +294,8 @@ static PyObject *module_merge_paths(PyObject *self, PyObject *args)
 
 static PyMethodDef module_methods[] = {
     {"merge_paths", module_merge_paths, METH_VARARGS,
-     "merge_paths(arrays, shares_a_purpose, max_row): columns of the merged rows, and targets of every node."},
+     "merge_paths(arrays, shares_a_purpose, max_row, first, end): columns of the merged rows of some nodes, and "
+     "how many targets each node has."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -22,7 +22,7 @@ def strings_of(column: pl.Series) -> Strings:
     np.cumsum(column.str.len_bytes().to_numpy(), out=offsets[1:])
     data = np.empty(int(offsets[-1]), dtype="<u1")
     for start in range(0, len(column), TEXTS_AT_ONCE):
-        run = "".join(column.slice(start, TEXTS_AT_ONCE).to_list()).encode()
+        run = column.slice(start, TEXTS_AT_ONCE).str.join("").item().encode()
         data[offsets[start] : offsets[start] + len(run)] = np.frombuffer(run, dtype="<u1")
     return Strings(offsets, data)
 

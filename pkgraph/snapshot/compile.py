@@ -49,9 +49,10 @@ def compile_graph(products: pl.DataFrame, accepted: pl.DataFrame | pl.LazyFrame)
     sections = _catalog_sections(products, kinds) | _edge_sections(statements, kinds.height)
     sections |= _word_sections(products, kinds, statements.rationales)
     complete = _with_rows(Sections(**dict.fromkeys(Sections.__slots__, _EMPTY) | sections))
-    touched = np.unique(np.concatenate([complete.edge_source, complete.edge_target]))
-    lonely = kinds.height - int((touched >= 0).sum())
-    return CompiledGraph(complete, Intake(statements.n_accepted, statements.refused, lonely))
+    is_lonely = np.ones(kinds.height + 1, dtype=bool)
+    is_lonely[complete.edge_source], is_lonely[complete.edge_target] = False, False
+    intake = Intake(statements.n_accepted, statements.refused, int(is_lonely[: kinds.height].sum()))
+    return CompiledGraph(complete, intake)
 
 
 def _kinds_of(products: pl.DataFrame) -> pl.DataFrame:

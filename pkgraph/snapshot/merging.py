@@ -6,7 +6,10 @@ With weights -ln(1 - share) that is a sum.
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,10 +88,24 @@ def merge_paths(s: Sections) -> Rows:
     if compiled is None:
         return merge_in_numpy(s)
     arrays = {name: getattr(s, name) for name in (*Readings.__slots__, *EDGE_ARRAYS)}
-    columns = compiled.merge_paths(arrays, SHARED_TYPES, MAX_ROW)
-    dtypes = ("<i4", "<u4", "<i4", "<i4", "<i4")
-    target, weight, edge, via, n_targets = map(np.frombuffer, columns, dtypes)
+    shares = _equal_shares(s, os.cpu_count() or 1)
+    with ThreadPoolExecutor(len(shares)) as threads:  # the kernel lets go of the interpreter while it merges
+        parts = list(
+            threads.map(lambda ends: compiled.merge_paths(arrays, SHARED_TYPES, MAX_ROW, *ends), shares)
+        )
+    target, weight, edge, via, n_targets = (
+        np.frombuffer(b"".join(part), dtype)
+        for part, dtype in zip(zip(*parts, strict=True), ("<i4", "<u4", "<i4", "<i4", "<i4"), strict=True)
+    )
     return Rows(_row_offsets(n_targets), target, weight, edge, via, n_targets)
+
+
+def _equal_shares(s: Sections, n: int) -> list[tuple[int, int]]:
+    """Ranges of nodes with about equally many paths."""
+    ends = np.cumsum(_n_paths(s))
+    n_paths = int(ends[-1]) if len(ends) else 0
+    cuts = [int(np.searchsorted(ends, n_paths * i // n)) for i in range(1, n)]
+    return list(pairwise([0, *cuts, len(ends)]))
 
 
 def _row_offsets(n_targets: Array) -> Array:

@@ -29,7 +29,7 @@ _NUMBERED = (
     "stated_confidence",
     "match_score",
 )
-_SURENESS = ("doubt", "response", "position", "phrase")
+_SURENESS = (-pl.col("probability"), "response", "position", "phrase")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,6 @@ def _numbered(
         *tables,
         pl.col("position").cast(pl.Int32),
         pl.col("probability").cast(pl.Float64),
-        (-pl.col("probability")).alias("doubt"),
         pl.col("stated_confidence").cast(pl.Float32),
         pl.col("match_score").cast(pl.Float32),
         "row",
@@ -186,8 +185,36 @@ def _numbered(
 
 def _sorted(kept: pl.DataFrame) -> dict[str, Array]:
     """The columns in the order of the edges, the surest statement of each first."""
-    order = kept.select(pl.arg_sort_by(*_KEYS, *_SURENESS)).to_series()
-    return {name: kept[name].gather(order).to_numpy() for name in kept.columns if name != "doubt"}
+    order = _order_of(kept)
+    return {name: kept[name].to_numpy()[order] for name in kept.columns}
+
+
+def _order_of(kept: pl.DataFrame) -> Array:
+    """Places of the rows by source and target, and only where these are equal by everything else.
+
+    Source, target and place mostly fit into one integer, which NumPy sorts three times as fast as Polars
+    sorts several columns.
+    """
+    source, target = kept["source"].to_numpy(), kept["target"].to_numpy()
+    kind_bits, row_bits = (int(max(source.max(initial=1), 1)).bit_length(), max(1, kept.height).bit_length())
+    if 2 * kind_bits + row_bits > 64:  # noqa: PLR2004 - bits of an integer
+        return _sorted_places(kept)
+    pair = source.astype(np.uint64) << np.uint64(kind_bits) | target.astype(np.uint64)
+    packed = pair << np.uint64(row_bits) | np.arange(kept.height, dtype=np.uint64)
+    packed.sort()
+    order = (packed & np.uint64((1 << row_bits) - 1)).astype(np.int64)
+    packed >>= np.uint64(row_bits)
+    is_tied = np.zeros(kept.height, dtype=bool)
+    is_tied[1:] = packed[1:] == packed[:-1]
+    is_tied[:-1] |= is_tied[1:]
+    places = np.flatnonzero(is_tied)
+    order[places] = order[places][_sorted_places(kept[order[places]])]
+    return order
+
+
+def _sorted_places(kept: pl.DataFrame) -> Array:
+    places: Array = kept.select(pl.arg_sort_by(*_KEYS, *_SURENESS)).to_series().to_numpy()
+    return places
 
 
 def _used(table: pl.DataFrame, rows: Array) -> tuple[pl.DataFrame, Array]:
