@@ -196,13 +196,14 @@ def _order_of(kept: pl.DataFrame) -> Array:
     sorts several columns.
     """
     source, target = kept["source"].to_numpy(), kept["target"].to_numpy()
-    kind_bits, row_bits = (int(max(source.max(initial=1), 1)).bit_length(), max(1, kept.height).bit_length())
+    greatest = max(int(source.max(initial=1)), int(target.max(initial=1)))
+    kind_bits, row_bits = greatest.bit_length(), kept.height.bit_length()
     if 2 * kind_bits + row_bits > 64:  # noqa: PLR2004 - bits of an integer
         return _sorted_places(kept)
     pair = source.astype(np.uint64) << np.uint64(kind_bits) | target.astype(np.uint64)
     packed = pair << np.uint64(row_bits) | np.arange(kept.height, dtype=np.uint64)
     packed.sort()
-    order = (packed & np.uint64((1 << row_bits) - 1)).astype(np.int64)
+    order: Array = (packed & np.uint64((1 << row_bits) - 1)).astype(np.int64)
     packed >>= np.uint64(row_bits)
     is_tied = np.zeros(kept.height, dtype=bool)
     is_tied[1:] = packed[1:] == packed[:-1]
