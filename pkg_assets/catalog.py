@@ -21,6 +21,8 @@ from resources.shop import Shop
 from resources.table_store import TableStore
 
 GROUP = "catalog"
+# The version of a category without kinds, as the one of the purposes is.
+EMPTY = "empty"
 Tables = Iterator[dg.MaterializeResult[pl.DataFrame]]
 
 
@@ -35,8 +37,10 @@ def delivery(context: dg.AssetExecutionContext, shop: Shop, tables: TableStore) 
     """The whole catalog and the baskets as the shop delivered them; the categories become the partitions."""
     from pkgraph.baskets import read_baskets
     from pkgraph.catalog import read_catalog, with_popularity
+    from pkgraph.catalog.digest import delivery_digest
 
     settings = shop.settings()
+    digest = delivery_digest(settings)  # before reading: what is written meanwhile shows as a difference
     # Where kinds are derived, the titles of the last delivery keep theirs.
     read = read_catalog(settings.catalog, former=tables.read(PRODUCTS.name))
     baskets = read_baskets(settings.baskets, settings.catalog)
@@ -48,6 +52,7 @@ def delivery(context: dg.AssetExecutionContext, shop: Shop, tables: TableStore) 
         PRODUCTS,
         products,
         sample=("sku", "title", "kind", "category", "popularity"),
+        delivery=digest,
         n_rows_delivered=read.n_rows,
         n_categories=len(keys) - 1,
         categories_added=added[:50],
@@ -85,5 +90,12 @@ def kinds(products: pl.DataFrame, basket_lines: pl.DataFrame) -> dg.MaterializeR
 
 @dg.asset(**table_spec(CATALOG, GROUP), partitions_def=CATEGORIES, code_version="1")
 def catalog(context: dg.AssetExecutionContext, products: pl.DataFrame) -> dg.MaterializeResult[pl.DataFrame]:
+    from pkgraph.catalog import kinds_of
+    from pkgraph.catalog.digest import category_versions
+
     found = products.filter(pl.col("category_key") == context.partition_key)
-    return table_result(CATALOG, found, sample=("sku", "title", "kind"), n_kinds=found["kind_id"].n_unique())
+    result = table_result(
+        CATALOG, found, sample=("sku", "title", "kind"), n_kinds=found["kind_id"].n_unique()
+    )
+    version = category_versions(kinds_of(found)).get(context.partition_key, EMPTY)
+    return result._replace(data_version=dg.DataVersion(version))

@@ -1,4 +1,4 @@
-"""The table of contents: stages, checks, jobs and doors, listed by hand."""
+"""The table of contents: stages, checks, jobs, automation and doors, listed by hand."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import dagster as dg
 
 from checks.asset_checks import CHECKS
 from pkg_assets.acceptance import accepted_relations, scored_relations
+from pkg_assets.automation.categories import category_sensor
+from pkg_assets.automation.delivery import delivery_sensor
+from pkg_assets.automation.failures import alert_sensor, dead_run_sensor
+from pkg_assets.automation.measuring import measuring
+from pkg_assets.automation.nightly import nightly_plan
+from pkg_assets.automation.publishing import publish_sensor
 from pkg_assets.baskets import co_purchase
 from pkg_assets.catalog import catalog, delivery, kinds
 from pkg_assets.classifier import hallucination_classifier, labels
@@ -19,6 +25,7 @@ from pkg_assets.publishing import published_graph
 from pkg_assets.relations import reading
 from pkg_assets.responses import llm_responses
 from pkg_assets.staleness import staleness_report
+from resources.alerts import Alerts
 from resources.answer_ledger import AnswerLedger
 from resources.artifacts import Artifacts
 from resources.clock import Clock
@@ -67,9 +74,16 @@ JOBS = (
     _job("refresh_category", DISTILLED | JUDGED, "One category from its products to its accepted relations."),
     _job("publish", dg.AssetSelection.assets(published_graph), "A graph of all that is accepted."),
     _job(
+        "report_staleness", dg.AssetSelection.assets(staleness_report), "How old it is; a plan of the night."
+    ),
+    _job(
         "measure", dg.AssetSelection.assets(offline_metrics, staleness_report), "How good and how old it is."
     ),
 )
+
+
+SENSORS = (delivery_sensor, category_sensor, publish_sensor, alert_sensor, dead_run_sensor, measuring)
+SCHEDULES = (nightly_plan,)
 
 
 def build_defs(**overrides: object) -> dg.Definitions:
@@ -84,8 +98,16 @@ def build_defs(**overrides: object) -> dg.Definitions:
         "artifacts": Artifacts(home=home),
         "graph_store": GraphStore(home=home),
         "clock": Clock(),
+        "alerts": Alerts(home=home),
     }
-    return dg.Definitions(assets=STAGES, asset_checks=CHECKS, jobs=JOBS, resources={**resources, **overrides})
+    return dg.Definitions(
+        assets=STAGES,
+        asset_checks=CHECKS,
+        jobs=JOBS,
+        sensors=SENSORS,
+        schedules=SCHEDULES,
+        resources={**resources, **overrides},
+    )
 
 
 defs = build_defs()

@@ -12,7 +12,21 @@ GROUP = "measurement"
 SHOWN_K = 10
 
 
-@dg.asset(**table_spec(OFFLINE_METRICS, GROUP), deps=["published_graph"], code_version="1")
+# A publishing that this misses is measured with the next one, so losing an event is harmless here.
+PUBLISHED = (
+    dg.AutomationCondition.any_deps_updated()
+    .allow(dg.AssetSelection.assets("published_graph"))
+    .since_last_handled()
+    & ~dg.AutomationCondition.in_progress()
+).with_label("a graph was published")
+
+
+@dg.asset(
+    **table_spec(OFFLINE_METRICS, GROUP),
+    deps=["published_graph"],
+    code_version="1",
+    automation_condition=PUBLISHED,
+)
 def offline_metrics(
     products: pl.DataFrame,
     kinds: pl.DataFrame,

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -13,6 +14,7 @@ from pkg_assets.accepted import accepted_as_judged
 from pkg_assets.inputs import fingerprints
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
+from pkg_assets.versions import MERGED, to_publish
 from pkgraph.acceptance.certificate import Certificate
 from pkgraph.acceptance.judgement import Judgement
 from pkgraph.errors import GateRefused
@@ -44,6 +46,10 @@ class PublishConfig(dg.Config):
     owners=OWNERS,
     kinds={"numpy"},
     code_version="1",
+    # The default age limit of what is known; a shop that changes nothing for a month has a feed that broke.
+    freshness_policy=dg.FreshnessPolicy.time_window(
+        fail_window=timedelta(days=30), warn_window=timedelta(days=21)
+    ),
     deps=["accepted_relations", "hallucination_classifier", "kind_index"],
 )
 def published_graph(
@@ -65,6 +71,8 @@ def published_graph(
     settings = shop.settings()
     judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
     keys = category_keys(context.instance)
+    # Before the tables are read: what is accepted meanwhile shows as a difference, and is published next.
+    merged = {**to_publish(context.instance, keys), "products": fingerprint(products)}
     accepted = accepted_as_judged(context.instance, tables, keys)
     inputs = fingerprints(
         settings, artifacts, labels=labelled_relations, relations=tables.read_all(RELATIONS, keys)
@@ -96,7 +104,10 @@ def published_graph(
         created_at=clock.now().isoformat(timespec="seconds"),
     )
     return dg.MaterializeResult(
-        metadata=_report(published, Graph.open(published.path)),
+        metadata={
+            **_report(published, Graph.open(published.path)),
+            MERGED: dg.MetadataValue.json(merged),
+        },
         data_version=dg.DataVersion(published.snapshot_id),
     )
 

@@ -13,6 +13,8 @@ from pkgraph.errors import PkgraphError
 
 # Set on every run of a build: a later one can tell a run that goes on from one whose process was killed.
 PID_TAG = "pkgraph/pid"
+# Dagster's own: address of the server that launched a run.
+_LAUNCHED_BY = ".dagster/grpc_info"
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
@@ -80,11 +82,35 @@ def _failure_of_step(data: Any) -> Failure:
     return Failure(" ".join(text.split())[:500], names)
 
 
+def failure_of_run(instance: dg.DagsterInstance, run_id: str) -> Failure:
+    """Why a run of any process failed, from the event log."""
+    found = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE, limit=1).records
+    event = found[0].event_log_entry.dagster_event if found else None
+    if event is not None and event.step_failure_data.error is not None:
+        return _failure_of_step(event.step_failure_data)
+    return Failure("the run failed before or outside of its steps; see it in `pkgraph ui`")
+
+
 def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
-    """Runs whose process was killed; Dagster itself leaves them as started."""
+    """Runs whose process was killed; Dagster itself leaves them as started where their server died too."""
     unfinished = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
-    pids = {run.run_id: run.tags.get(PID_TAG, "") for run in unfinished}
-    return [run for run in unfinished if pids[run.run_id].isdigit() and not _is_alive(int(pids[run.run_id]))]
+    pids = {run.run_id: run.tags.get(PID_TAG) or _pid_told(instance, run) for run in unfinished}
+    return [run for run in unfinished if pids[run.run_id].isdigit() and not is_alive(int(pids[run.run_id]))]
+
+
+def _pid_told(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """The process of this machine that the daemon started a run in, as its first event says; "" before."""
+    if "localhost" not in run.tags.get(_LAUNCHED_BY, ""):
+        return ""
+    told = instance.get_records_for_run(
+        run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT, limit=20
+    ).records
+    for record in told:
+        event = record.event_log_entry.dagster_event
+        pid = event.engine_event_data.metadata.get("pid") if event else None
+        if pid is not None:
+            return str(pid.value)
+    return ""
 
 
 def sweep_dead_runs(instance: dg.DagsterInstance) -> int:
@@ -100,7 +126,7 @@ def sweep_dead_runs(instance: dg.DagsterInstance) -> int:
     return len(dead)
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

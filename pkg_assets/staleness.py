@@ -16,6 +16,7 @@ from pkgraph.tables import STALENESS_REPORT
 from resources.answer_ledger import AnswerLedger
 from resources.clock import Clock
 from resources.language_models import LanguageModels
+from resources.prices import prices_of
 from resources.shop import Shop
 
 GROUP = "freshness"
@@ -119,13 +120,12 @@ def live_models(settings: Settings) -> list[str]:
 
 
 def price_of(settings: Settings) -> Price | None:
-    """What one prompt costs when all live models are asked; None where the settings do not say."""
-    live = [model for model in settings.models if model.answers is None]
-    inputs = [model.input_usd_per_million for model in live]
-    outputs = [model.output_usd_per_million for model in live]
-    if None in inputs or None in outputs:
+    """What a prompt costs when all live models are asked; None where one's price is not known."""
+    prices = [prices_of(model) for model in settings.models if model.answers is None]
+    known = [price for price in prices if price is not None]
+    if len(known) < len(prices):
         return None
-    return Price(sum(price or 0 for price in inputs), sum(price or 0 for price in outputs))
+    return Price(sum(price.input_usd for price in known), sum(price.output_usd for price in known))
 
 
 def prompts_by_category(kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame:

@@ -102,6 +102,17 @@ def _found(path: str, limits: Limits) -> IO[bytes]:
 
 
 @contextmanager
+def stored(path: str, limits: Limits) -> Iterator[IO[bytes]]:
+    """The bytes of a file as they are stored, from the start, to be hashed.
+
+    Raises:
+        CatalogError: It cannot be opened.
+    """
+    with _found(path, limits) as source:
+        yield source
+
+
+@contextmanager
 def opened(path: str, limits: Limits) -> Iterator[IO[bytes]]:
     """The bytes of a file, unpacked where it is gzip (told by content, not by name).
 

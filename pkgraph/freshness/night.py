@@ -18,15 +18,13 @@ UNKNOWN_VOLATILITY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars a million tokens, >= 0, of all models that are asked together."""
+    """US dollars a token, >= 0, of all models that are asked together."""
 
-    input_usd_per_million: float
-    output_usd_per_million: float
+    input_usd: float
+    output_usd: float
 
     def cost_usd(self, input_tokens: pl.Expr, output_tokens: pl.Expr) -> pl.Expr:
-        return (
-            input_tokens * self.input_usd_per_million + output_tokens * self.output_usd_per_million
-        ) / 1_000_000
+        return input_tokens * self.input_usd + output_tokens * self.output_usd
 
 
 def plan_night(

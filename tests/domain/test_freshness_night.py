@@ -15,7 +15,7 @@ from pkgraph.settings import FreshnessSettings
 from pkgraph.tables import KINDS
 
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
-DOLLAR_A_PROMPT = Price(0, 1e6 / EXPECTED_OUTPUT_TOKENS)
+DOLLAR_A_PROMPT = Price(0, 1 / EXPECTED_OUTPUT_TOKENS)
 UNSEEN = changed_statements([], pl.DataFrame(schema={"prompt_id": pl.String, "category_key": pl.String}))
 
 Shelf = tuple[str, int, float, float]

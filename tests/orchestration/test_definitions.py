@@ -24,7 +24,11 @@ CUT = {
 }  # fmt: skip
 JOBS = {
     "read_catalog", "distil_category", "train_classifier", "judge_category", "refresh_category", "publish",
-    "measure",
+    "measure", "report_staleness",
+}  # fmt: skip
+AUTOMATIC = {
+    "delivery_sensor", "category_sensor", "publish_sensor", "alert_sensor", "dead_run_sensor", "measuring",
+    "nightly_plan",
 }  # fmt: skip
 BLOCKING = {
     ("products", "every_value_is_as_described"),
@@ -80,6 +84,20 @@ def test_every_table_describes_its_columns(specs: dict[str, dg.AssetSpec]) -> No
 
 def test_the_jobs_are_these() -> None:
     assert {job.name for job in build_defs().jobs or ()} == JOBS
+
+
+def test_what_runs_without_a_hand_on_it_is_this_and_runs_from_the_start() -> None:
+    definitions = build_defs()
+    automatic = [*(definitions.sensors or ()), *(definitions.schedules or ())]
+
+    assert {one.name for one in automatic} == AUTOMATIC
+    assert {one.default_status.value for one in automatic} == {"RUNNING"}
+
+
+def test_ages_are_shown_by_freshness_policies(specs: dict[str, dg.AssetSpec]) -> None:
+    aged = {name for name, spec in specs.items() if spec.freshness_policy is not None}
+
+    assert aged == {"staleness_report", "published_graph"}
 
 
 def test_the_checks_are_these_and_what_must_stop_a_run_stops_it() -> None:

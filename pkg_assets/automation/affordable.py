@@ -1,0 +1,123 @@
+"""Which changed categories wait: for money, for a price, or for answers that nobody recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+from pkg_assets.automation.asking import MAX_REQUESTS
+from pkg_assets.staleness import budget_left, day_of, live_models, price_of, prompts_by_category
+from pkgraph.freshness.plan import EXPECTED_OUTPUT_TOKENS
+from pkgraph.model import PURPOSES
+from pkgraph.settings import Settings
+from resources.answer_ledger import AnswerLedger
+
+# Rendering prompts takes 30 us a kind: a look prices so many categories, and the others at later looks.
+CONSIDERED = 5 * MAX_REQUESTS
+
+
+def waiting_for_money(
+    changed: Mapping[str, str],
+    kinds: pl.DataFrame,
+    settings: Settings,
+    answer_ledger: AnswerLedger,
+    *,
+    under_way: Collection[str],
+    now: datetime,
+) -> dict[str, str]:
+    """Changed categories that are not asked for now, with the reason; those that cost nothing never wait.
+
+    Args:
+        changed: Category key to version, most urgent first.
+        kinds: Table `kinds`.
+        settings: The shop's.
+        answer_ledger: Knows what was answered, and what was spent today.
+        under_way: Categories at work; what they may still cost is set aside first.
+        now: The time.
+    """
+    if not live_models(settings):
+        answered = _answered(_Replay(changed, kinds, settings))
+        return {key: "nobody recorded answers for it" for key in changed if key not in answered}
+    first = [key for key in changed if key in under_way]
+    others = (key for key in changed if key not in under_way)
+    considered = [*first, *islice(others, CONSIDERED)]
+    costs, left = _open_costs(considered, kinds, settings, answer_ledger, now)
+    held = {}
+    for key in considered:
+        cost = costs.get(key, 0.0)
+        if cost is None:
+            held[key] = "the price of its prompts is not known"
+        elif cost > max(left, 0):
+            held[key] = "what is left of today's budget is too little"
+        else:
+            left -= cost
+    return {**held, **{key: "its turn comes" for key in changed if key not in set(considered)}}
+
+
+def _open_costs(
+    keys: Collection[str], kinds: pl.DataFrame, settings: Settings, answer_ledger: AnswerLedger, now: datetime
+) -> tuple[dict[str, float | None], float]:
+    """What the unanswered prompts of each category cost in USD, None without a price; and what is left."""
+    prompts = _prompts(keys, kinds, settings)
+    with answer_ledger.open() as ledger:
+        answered = ledger.answered_at(prompts["prompt_id"], models=live_models(settings))
+        left = budget_left(settings, ledger.spent_since(day_of(now)))
+    still_open = prompts.filter(~pl.col("prompt_id").is_in(list(answered)))
+    if still_open.is_empty():
+        return {}, left
+    price = price_of(settings)
+    usd = (
+        pl.lit(None, pl.Float64)
+        if price is None
+        else price.cost_usd(pl.col("input_tokens").sum(), pl.len() * EXPECTED_OUTPUT_TOKENS)
+    )
+    return dict(still_open.group_by("category_key").agg(usd=usd).iter_rows()), left
+
+
+def _prompts(keys: Collection[str], kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    some = kinds.filter(pl.col("category_key").is_in(list(keys)))
+    prompts = prompts_by_category(some, settings)
+    return prompts if PURPOSES in keys else prompts.filter(pl.col("category_key") != PURPOSES)
+
+
+@dataclass(frozen=True, eq=False)
+class _Replay:
+    """A shop that only has recorded answers; two are the same where their state is."""
+
+    changed: Mapping[str, str]
+    kinds: pl.DataFrame
+    settings: Settings
+    state: tuple[object, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        paths = [Path(model.answers) for model in self.settings.models if model.answers]
+        files = [(path, path.stat().st_mtime_ns if path.exists() else 0) for path in paths]
+        state = (*self.changed.items(), *files, self.settings.prompts.model_dump_json())
+        object.__setattr__(self, "state", state)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Replay) and self.state == other.state
+
+    def __hash__(self) -> int:
+        return hash(self.state)
+
+
+@lru_cache(maxsize=1)
+def _answered(replay: _Replay) -> frozenset[str]:
+    """Categories of which any prompt has a recorded answer; looked for once while nothing changes."""
+    from pkgraph.llm import ReplayLanguageModel
+
+    recorded = {
+        prompt_id
+        for model in replay.settings.models
+        if model.answers
+        for prompt_id in ReplayLanguageModel(model.name, model.answers).prompt_ids
+    }
+    prompts = _prompts(replay.changed, replay.kinds, replay.settings)
+    return frozenset(prompts.filter(pl.col("prompt_id").is_in(list(recorded)))["category_key"])
