@@ -25,6 +25,9 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _TRACE = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _LABELS = {b"GET": "GET", b"HEAD": "HEAD", b"POST": "POST"}
 
+AT_ONCE = 32
+"""Requests of one packet that are answered before others get their turn; 4 500 short ones fit into one."""
+
 _Whole = tuple[bytes, bytes, dict[bytes, bytes], bytes, bytes]
 """Method, target, headers, body, and the last header lines of the answer."""
 
@@ -50,6 +53,8 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._waiting: deque[_Whole] = deque()
         self._n_answered = 0
+        self._n_at_once = 0
+        self._began = 0.0
         self._good_host: bytes | None = None
         self._begin()
 
@@ -57,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._head_bytes = 0
-        self._raw_bytes = 0
+        self._raw_bytes = -1
         self._is_in_head = True
         self._has_begun = False
         self._body = b""
@@ -91,11 +96,17 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._refusal = self._refusal or Problem(400, "malformed-request", "This is no HTTP/1.1 request.")
         if self._is_in_head and self._has_begun and not self._refusal:
-            self._raw_bytes += len(data)
+            # Of the packet that it began in, other requests may be the greater part: it is not counted.
+            self._raw_bytes = 0 if self._raw_bytes < 0 else self._raw_bytes + len(data)
             if self._raw_bytes > 2 * self.front.limits.head_bytes:  # a header that does not end
                 self._refusal = self._too_long_a_head()
-        if self._refusal and not self._waiting:
+        if self._waiting:
+            if not self._is_paused:
+                self._transport.pause_reading()
+                self.front.loop.call_soon(self._go_on)
+        elif self._refusal:
             self._refuse(self._refusal)
+        self._n_at_once = 0
 
     def eof_received(self) -> bool:
         """Keep the way back open while an answer waits to be written."""
@@ -108,11 +119,24 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_paused = False
-        while self._waiting and not self._is_paused:
-            self._answer(*self._waiting.popleft())
-        if not self._is_paused and not self._is_closing:
-            if self._refusal:
-                self._refuse(self._refusal)
+        self._give(self.front.limits.head_seconds if self._has_begun else self.front.limits.idle_seconds)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Answer some of what waits; the loop sees to others in between."""
+        for _ in range(AT_ONCE):
+            if self._waiting and not self._is_paused and not self._is_closing:
+                self._answer(*self._waiting.popleft())
+        if self._is_closing:
+            self._waiting.clear()
+        if self._is_paused:
+            return  # resume_writing comes back here
+        if self._waiting:
+            self.front.loop.call_soon(self._go_on)
+            return
+        if self._refusal and not self._is_closing:
+            self._refuse(self._refusal)
+        if not self._transport.is_closing():
             self._transport.resume_reading()
 
     # What the parser calls.
@@ -120,7 +144,13 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._begin()
         self._has_begun = True
-        self.deadline = self.front.now + self.front.limits.head_seconds
+        self._began = self.front.now
+        self._give(self.front.limits.head_seconds)
+
+    def _give(self, seconds: float) -> None:
+        """So long from now; while a caller does not read its answers, nothing else counts."""
+        if not self._is_paused:
+            self.deadline = self.front.now + seconds
 
     def on_url(self, target: bytes) -> None:
         self._target += target
@@ -137,7 +167,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         limits, headers = self.front.limits, self._headers
         self._is_in_head = False
-        self.deadline += limits.request_seconds - limits.head_seconds
+        self._give(limits.request_seconds - (self.front.now - self._began))
         self._check_head()
         try:
             self._check_host()
@@ -187,8 +217,9 @@ class Connection(asyncio.Protocol):
         if self._refusal or self._is_closing:
             return
         whole = (self._parser.get_method(), self._target, self._headers, self._body, self._last_lines())
-        self.deadline = self.front.now + self.front.limits.idle_seconds
-        if self._is_paused or self._waiting:
+        self._give(self.front.limits.idle_seconds)
+        self._n_at_once += 1
+        if self._is_paused or self._waiting or self._n_at_once > AT_ONCE:
             self._waiting.append(whole)
         else:
             self._answer(*whole)
@@ -295,9 +326,11 @@ class Connection(asyncio.Protocol):
         elif self._is_paused:
             count("slow_reader")
             self.abort()
+        elif self._waiting:  # it waits for us
+            self._give(self.front.limits.head_seconds)
         elif self._has_begun:
             count("slow_request")
             self._refuse(Problem(408, "request-timeout", "The request did not arrive in time."))
         else:
             count("idle" if self._n_answered else "silent")
-            self.abort()
+            self.end()

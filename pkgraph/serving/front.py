@@ -57,7 +57,7 @@ class Front:
         self.logs_requests = logs_requests
         self.connections: set[Connection] = set()
         self.loop = asyncio.get_running_loop()
-        self.now = self.loop.time()
+        self.now = self.loop.time() - TICK_SECONDS
         self.date = b""
         self._id_start = uuid4().hex[:12]
         self._numbers = count(1)
@@ -68,7 +68,11 @@ class Front:
         return f"{self._id_start}-{next(self._numbers):x}".encode()
 
     def _tick(self) -> None:
-        self.now = self.loop.time()
+        late = self.loop.time() - self.now - TICK_SECONDS
+        self.now += TICK_SECONDS + late
+        if late > TICK_SECONDS:  # while this process stood still, callers' bytes waited in the kernel
+            for connection in self.connections:
+                connection.deadline += late
         self.date = f"date: {format_datetime(self.service.log.clock(), usegmt=True)}\r\n".encode()
         for connection in [one for one in self.connections if one.deadline < self.now]:
             connection.out_of_time()

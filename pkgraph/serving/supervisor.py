@@ -93,6 +93,8 @@ class Supervisor:
                 signal.alarm(1)
 
     def _stop(self) -> int:
+        for one in self.sockets:  # the workers' are the last now: what they close is closed
+            one.close()
         for worker in self._workers.values():
             worker.terminate()
         end, killed = time.monotonic() + SECONDS_TO_STOP, 0

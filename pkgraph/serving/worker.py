@@ -91,7 +91,9 @@ class Worker:
         for one in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(one, told.set)
         front = Front(self.service, self.options.limits, logs_requests=self.options.logs_requests)
-        server = await loop.create_server(lambda: Connection(front), sock=self.listening)
+        loop.set_exception_handler(self._failed)
+        # A copy: closing the last descriptor resets whoever still waits in its queue, see _take_last_callers.
+        server = await loop.create_server(lambda: Connection(front), sock=self.listening.dup())
         address, is_ready = self.listening.getsockname()[:2], self.served.current is not None
         self.log.say("listening", address=address, ready=is_ready)
         async with _running(front.tick_for_ever()), _running(self._look_for_ever()):
@@ -100,8 +102,27 @@ class Worker:
             self.service.is_draining = True
             await asyncio.sleep(LISTEN_SECONDS)
             server.close()
+            await asyncio.sleep(0)
+            await self._take_last_callers(front)
             await front.drain()
         self.log.say("stopped")
+
+    async def _take_last_callers(self, front: Front) -> None:
+        """Take in who waits, then close at once: who comes in the microsecond between is reset."""
+        waiting = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                waiting.append(self.listening.accept()[0])
+        self.listening.close()
+        for caller in waiting:
+            caller.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(lambda: Connection(front), caller)
+
+    def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What the loop caught; a connection that broke is the caller's affair."""
+        error = context.get("exception")
+        if not isinstance(error, OSError):
+            self.log.say("loop_failed", message=context["message"], error=repr(error))
 
     async def _look_for_ever(self) -> None:
         parent = os.getppid()

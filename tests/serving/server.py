@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,11 @@ SECONDS = 20.0
 """How long a test waits for what must come; on a good day it comes at once."""
 
 
+def _client() -> httpx.Client:
+    """A caller that connects anew for each question."""
+    return httpx.Client(trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+
+
 @dataclass
 class Server:
     """A running server.
@@ -43,7 +47,7 @@ class Server:
     process: subprocess.Popen[str]
     port: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
-    client: httpx.Client = field(default_factory=partial(httpx.Client, verify=False, trust_env=False))
+    client: httpx.Client = field(default_factory=_client)
     _new: queue.Queue[dict[str, Any] | None] = field(default_factory=queue.Queue)
 
     @property

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from pkgraph.recommend import Graph
@@ -201,7 +200,7 @@ def test_workers_share_a_port_and_their_counters(tmp_path: Path) -> None:
     publish_shop(tmp_path)
     with running(tmp_path, workers=2) as server:
         for _ in range(20):  # every one on a new connection: the kernel spreads them
-            assert server.get(ITEM, headers={"connection": "close"}).status_code == 200
+            assert server.get(ITEM).status_code == 200
         line = 'pkgraph_http_requests_total{route="item",method="GET",code="200"}'
         assert server.metric(line) == 20
         assert server.metric("pkgraph_workers") == 2
@@ -215,9 +214,7 @@ def test_a_worker_that_was_killed_is_started_again_and_its_callers_wait(tmp_path
         victims = [event["pid"] for event in server.events if event["event"] == "listening"]
         before = server.metric("pkgraph_worker_starts_total")
         os.kill(victims[0], signal.SIGKILL)
-        answers = [httpx.get(server.url + ITEM, timeout=20).status_code for _ in range(6)]
-        server.client.close()  # it may hold a connection to the dead
-        server.client = httpx.Client()
+        answers = [server.get(ITEM, timeout=20).status_code for _ in range(6)]
         assert server.wait_for("worker_died")["died"] == victims[0]
         server.until("/livez", lambda _: server.metric("pkgraph_worker_starts_total") == before + 1)
     assert answers == [200] * 6
