@@ -163,7 +163,9 @@ def _operation(route: Route) -> dict[str, Any]:
         responses["304"] = {"description": "The caller has this answer: If-None-Match named its ETag."}
     if route.name == "readyz":
         responses["503"] = {"description": "Not ready.", **_content(route.shows)}
-    responses |= {str(status): _problem(status) for status in route.problems}
+    # What no route is behind: a target or headers that are too long.
+    for status in sorted({*route.problems, 414, 431} if route.problems else ()):
+        responses[str(status)] = _problem(status)
     operation: dict[str, Any] = {"operationId": route.name, "summary": says, "responses": responses}
     if route.parameter or route.query:
         operation["parameters"] = _parameters(route)

@@ -137,7 +137,7 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
 def read_query(query: bytes, fields: Mapping[str, Field]) -> dict[str, Any]:
     """The values of a query string; what it leaves out has its default.
 
-    A list is given by repeating its name, or where its entries are fixed words by commas too.
+    A list is given by repeating its name.
 
     Raises:
         Problem: 400, a name is unknown or given twice, or a value is wrong.
@@ -146,8 +146,7 @@ def read_query(query: bytes, fields: Mapping[str, Field]) -> dict[str, Any]:
     for name, text in _pairs(query):
         schema = _known(name, fields).schema
         if schema["type"] == "array":
-            is_words = "enum" in schema["items"]
-            given.setdefault(name, []).extend(filter(None, text.split(",")) if is_words else [text])
+            given.setdefault(name, []).append(text)
         elif name in given:
             raise bad(f"{name} is given twice.")
         else:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MAX_LIMIT = 100
 MAX_TEXT = 400
 """Characters of a SKU, a purpose or a search."""
-MAX_LISTED = 20_000
-"""SKUs in one exclusion or stock list."""
+MAX_LISTED = 2_000
+"""SKUs in one list of a question: as many of the longest as a body holds. A shop's stock is a file."""
 MAX_OFFSET = 10_000_000
 
 _TYPES = [str(one) for one in RelationType]
@@ -56,7 +56,8 @@ MIN_PROBABILITY = Field(
 MAX_PER_KIND = Field(
     "max_per_kind", "Products of one kind at most, the most popular first.", _whole(1, MAX_LIMIT, 1)
 )
-EXCLUDE = Field("exclude", "SKUs that must not appear.", _texts(MAX_LISTED))
+_EXCLUDE_SAYS = "SKUs that must not appear."
+EXCLUDE = Field("exclude", _EXCLUDE_SAYS, _texts(MAX_LISTED))
 _RELATIONS = {"type": "array", "items": {"type": "string", "enum": _TYPES}, "maxItems": MAX_LIMIT}
 _RELATIONS_SAY = "Count only these relation types; none: all."
 
@@ -74,7 +75,7 @@ ITEM_FIELDS = _named(
     Field("category", _CATEGORIES_SAY, _texts(MAX_LIMIT)),
     MIN_PROBABILITY,
     MAX_PER_KIND,
-    EXCLUDE,
+    Field("exclude", _EXCLUDE_SAYS, _texts(MAX_LIMIT)),
     *_FILTERS,
 )
 BASKET_FIELDS = _named(
