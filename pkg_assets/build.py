@@ -54,11 +54,13 @@ class Request:
 
     Attributes:
         categories: Titles or keys; none means every category that can be answered.
+        channel: Publish there instead of to the main channel.
     """
 
     categories: tuple[str, ...] = ()
     accept_uncertified: str | None = None
     accept_sku_loss: str | None = None
+    channel: str | None = None
 
 
 def prepare(home: Home, choice: Choice, project: Path) -> Settings:
@@ -251,7 +253,7 @@ def _answered(home: Home, settings: Settings, prompts: pl.DataFrame) -> set[str]
 
 def _publish(runner: Runner, request: Request, report: BuildReport, tick: Tick) -> None:
     tick("publishing", 0, 2)
-    config = {"accept_uncertified": request.accept_uncertified, "accept_sku_loss": request.accept_sku_loss}
+    config = {name: getattr(request, name) for name in ("accept_uncertified", "accept_sku_loss", "channel")}
     given = {name: reason for name, reason in config.items() if reason}
     result, failure = runner.run("publish", ops={"published_graph": {"config": given}})
     if failure is not None:

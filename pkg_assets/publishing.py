@@ -11,6 +11,7 @@ from pydantic import Field
 
 from checks.gate import candidate_gate
 from pkg_assets.accepted import accepted_as_judged
+from pkg_assets.changes import changes_since
 from pkg_assets.inputs import fingerprints
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
@@ -39,6 +40,9 @@ class PublishConfig(dg.Config):
         default=None, description="Why it may go out without a certificate."
     )
     accept_sku_loss: str | None = Field(default=None, description="Why the catalog may have lost many SKUs.")
+    channel: str | None = Field(
+        default=None, description="Publish to this channel, say canary, instead of the main one."
+    )
 
 
 @dg.asset(
@@ -81,8 +85,9 @@ def published_graph(
     certificate = _certificate(judgement, accepted, inputs, config.accept_uncertified)
     with answer_ledger.open() as ledger:
         answers = ledger.totals().high_water_mark
+    served = graph_store.served()
     published = publish(
-        graph_store.root,
+        graph_store.channel(config.channel),
         compile_graph(products, accepted),
         inputs={
             **inputs,
@@ -102,10 +107,13 @@ def published_graph(
             max_sku_loss=settings.gate.max_sku_loss,
         ),
         created_at=clock.now().isoformat(timespec="seconds"),
+        keep=settings.history.keep,
+        base=served.snapshot_id if served and config.channel else None,
     )
     return dg.MaterializeResult(
         metadata={
             **_report(published, Graph.open(published.path)),
+            **changes_since(served, published),
             MERGED: dg.MetadataValue.json(merged),
         },
         data_version=dg.DataVersion(published.snapshot_id),

@@ -164,9 +164,18 @@ class FreshnessSettings(_Section):
     accept_uncertified: str | None = Field(
         default=None, description="Why the daemon may publish without a certificate; shown wherever served."
     )
+    publish_channel: str | None = Field(
+        default=None, description="The daemon publishes there, and a person promotes it; None: it is served."
+    )
     webhook_env: str | None = Field(
         default=None, description="Name of the environment variable with the URL that alerts are posted to."
     )
+
+
+class HistorySettings(_Section):
+    """What stays of what was published; commits stay for good."""
+
+    keep: int = Field(default=3, ge=3, le=1000, description="Newest distinct snapshots kept, a channel.")
 
 
 class Settings(_Section):
@@ -177,6 +186,7 @@ class Settings(_Section):
     labels: LabelSettings = LabelSettings()
     gate: GateSettings = GateSettings()
     freshness: FreshnessSettings = FreshnessSettings()
+    history: HistorySettings = HistorySettings()
 
     @model_validator(mode="after")
     def _model_names_are_unique(self) -> Settings:

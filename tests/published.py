@@ -28,6 +28,7 @@ def publish_shop(
     *,
     version: str = "1",
     keep: int = 3,
+    base: str | None = None,
     moment: Callable[[str], None] = lambda _: None,
 ) -> Published:
     """Publish; another version makes another snapshot of the same graph."""
@@ -38,5 +39,6 @@ def publish_shop(
         judge=content,
         created_at=CREATED_AT,
         keep=keep,
+        base=base,
         moment=moment,
     )

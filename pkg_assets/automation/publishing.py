@@ -61,5 +61,7 @@ def _version(wanted: dict[str, str], settings: Settings) -> str:
 
 
 def _config(settings: Settings) -> dict[str, object]:
-    reason = settings.freshness.accept_uncertified
-    return {"ops": {"published_graph": {"config": {"accept_uncertified": reason}}}} if reason else {}
+    freshness = settings.freshness
+    said = {"accept_uncertified": freshness.accept_uncertified, "channel": freshness.publish_channel}
+    given = {name: value for name, value in said.items() if value}
+    return {"ops": {"published_graph": {"config": given}}} if given else {}

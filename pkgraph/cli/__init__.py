@@ -10,6 +10,7 @@ import sys
 import click
 
 from pkgraph.cli.build import build, ui
+from pkgraph.cli.changes import diff, promote
 from pkgraph.cli.doctor import doctor
 from pkgraph.cli.estimating import estimate
 from pkgraph.cli.reading import recommend, search
@@ -49,7 +50,20 @@ def cli() -> None:
     """Distil what a language model knows about your products into a graph, and recommend from it."""
 
 
-for command in (build, estimate, recommend, search, snapshots, verify, rollback, serve, ui, doctor):
+for command in (
+    build,
+    estimate,
+    recommend,
+    search,
+    snapshots,
+    diff,
+    verify,
+    rollback,
+    promote,
+    serve,
+    ui,
+    doctor,
+):
     cli.add_command(command)
 
 

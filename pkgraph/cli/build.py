@@ -36,6 +36,11 @@ from pkgraph.home import Home
     "--accept-uncertified", metavar="REASON", help="Publish without a certificate; the reason is shown."
 )
 @click.option("--accept-sku-loss", metavar="REASON", help="Publish although the catalog lost many SKUs.")
+@click.option(
+    "--channel",
+    metavar="NAME",
+    help="Publish to this channel, say canary; see diff, promote, serve --channel.",
+)
 def build(
     settings: Path | None,
     catalog: str | None,
@@ -47,35 +52,42 @@ def build(
     yes: bool,
     accept_uncertified: str | None,
     accept_sku_loss: str | None,
+    channel: str | None,
 ) -> int:
     """Distil the shop's categories, judge what was said, publish a graph.
 
     Without options it goes on with the settings of the last build, or builds the demo shop.
     What was answered before is never asked again.
     """
+    from pkgraph.snapshot import channel_root
+
     home = Home.from_environment(os.environ)
     builder = load("pkg_assets.build")
     choice = builder.Choice(
         settings=settings, catalog=catalog, answers=answers, model=model, api_base=api_base
     )
     request = builder.Request(
-        categories=categories, accept_uncertified=accept_uncertified, accept_sku_loss=accept_sku_loss
+        categories=categories,
+        accept_uncertified=accept_uncertified,
+        accept_sku_loss=accept_sku_loss,
+        channel=channel,
     )
+    root = channel_root(home.graph, channel)  # before anything is done: a wrong name costs nothing
     builder.prepare(home, choice, project_root())
     with progress() as tick:
         report = builder.build(home, request, tick=tick, may_ask=lambda plan: _may_ask(plan, yes=yes))
     for line in report.lines():
         console.print(safe(line))
     if not report.refused:
-        _show_what_it_knows(home)
+        _show_what_it_knows(root)
     return int(report.exit_code)
 
 
-def _show_what_it_knows(home: Home) -> None:
+def _show_what_it_knows(root: Path) -> None:
     from pkgraph.recommend import Graph
     from pkgraph.recommend.showcase import showcase
 
-    shown = showcase(Graph.published(home.graph), 3)
+    shown = showcase(Graph.published(root), 3)
     for product, found in shown:
         console.print(f"\n[bold]{safe(product.title)}[/]  {safe(product.sku)} · {safe(product.category)}")
         console.print(recommendation_table(found))

@@ -27,11 +27,12 @@ SEARCHED = 1_000
 _TYPES = click.Choice([one.value for one in RelationType])
 
 
-def open_graph() -> Graph:
-    """The published graph of this home; warnings about what it lacks go to the error stream."""
+def open_graph(channel: str | None = None) -> Graph:
+    """The published graph of this home or a channel; warnings about what it lacks go to the error stream."""
     from pkgraph.recommend import Graph
+    from pkgraph.snapshot import channel_root
 
-    graph = Graph.published(Home.from_environment(os.environ).graph)
+    graph = Graph.published(channel_root(Home.from_environment(os.environ).graph, channel))
     for reason in graph.snapshot.skipped:
         errors.print(f"[yellow]passed over[/] {safe(reason)}")
     if graph.manifest.override:

@@ -38,6 +38,7 @@ from pkgraph.home import Home
 @click.option(
     "--pin", metavar="SNAPSHOT", help="Serve this commit number or snapshot id, whatever is published."
 )
+@click.option("--channel", metavar="NAME", help="Serve this channel instead of the main one.")
 @click.option(
     "--allow-host", "hosts", multiple=True, metavar="NAME", help="Answer for these host names only."
 )
@@ -48,6 +49,7 @@ def serve(
     workers: int,
     stock: Path | None,
     pin: str | None,
+    channel: str | None,
     hosts: tuple[str, ...],
     *,
     log_requests: bool,
@@ -62,7 +64,9 @@ def serve(
         from pkgraph.serving import serve as run
     except ModuleNotFoundError as error:
         raise InputError(f"Serving needs {error.name}.", remedy="pip install 'pkgraph[serve]'") from error
-    root = Home.from_environment(os.environ).graph
+    from pkgraph.snapshot import channel_root
+
+    root = channel_root(Home.from_environment(os.environ).graph, channel)
     options = Options(
         root=root,
         stock=stock.resolve() if stock else None,
@@ -70,7 +74,7 @@ def serve(
         hosts=frozenset(hosts),
         logs_requests=log_requests,
     )
-    _warn_where_nothing_is_published()
+    _warn_where_nothing_is_published(channel)
     try:
         run(options, Log(), host=host, port=port, workers=workers)
     except OSError as error:
@@ -78,8 +82,8 @@ def serve(
     return 0
 
 
-def _warn_where_nothing_is_published() -> None:
+def _warn_where_nothing_is_published(channel: str | None) -> None:
     try:
-        open_graph()
+        open_graph(channel)
     except SnapshotError as error:
         errors.print(f"[yellow]not ready[/] {safe(error.what)} Every question gets a 503 until then.")

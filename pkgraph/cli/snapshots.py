@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,18 +13,25 @@ from pkgraph.cli.terminal import console, examples, plain_table, safe
 from pkgraph.errors import GateRefused, SnapshotDamaged, SnapshotError, SnapshotMissing
 from pkgraph.home import Home
 
+if TYPE_CHECKING:
+    from pkgraph.snapshot import Manifest
+
 
 def _nothing_published(root: Path) -> SnapshotMissing:
     return SnapshotMissing(f"Nothing is published at {root}.", remedy="Run `pkgraph build` first.")
 
 
+CHANNEL = click.option("--channel", metavar="NAME", help="Of this channel instead of the main one.")
+
+
 @click.command()
-def snapshots() -> int:
+@CHANNEL
+def snapshots(channel: str | None) -> int:
     """List what was published, newest first."""
-    from pkgraph.snapshot import open_published, open_record
+    from pkgraph.snapshot import channel_root, open_published, open_record
     from pkgraph.snapshot import snapshots as commits
 
-    root = Home.from_environment(os.environ).graph
+    root = channel_root(Home.from_environment(os.environ).graph, channel)
     records = commits(root)
     if not records:
         raise _nothing_published(root)
@@ -38,13 +46,18 @@ def snapshots() -> int:
         except SnapshotError as error:
             table.add_row(*row, "", "", "removed" if not record.is_present else f"[red]{safe(error.what)}[/]")
             continue
-        certificate = manifest.certificate or {}
-        none = f"none: {safe(manifest.override)}" if manifest.override else "none"
-        bound = f"≤ {certificate['alpha']:.0%} wrong" if "alpha" in certificate else none
-        table.add_row(*row, f"{manifest.counts['edges']:,}", f"{manifest.counts['skus']:,}", bound)
+        counts = (f"{manifest.counts['edges']:,}", f"{manifest.counts['skus']:,}")
+        table.add_row(*row, *counts, certificate_of(manifest))
     console.print(table)
     console.print("● is served; `pkgraph rollback COMMIT` serves another one.")
     return 0
+
+
+def certificate_of(manifest: Manifest) -> str:
+    """What a snapshot promises, in a few words."""
+    certificate = manifest.certificate or {}
+    none = f"none: {safe(manifest.override)}" if manifest.override else "none"
+    return f"≤ {certificate['alpha']:.0%} wrong" if "alpha" in certificate else none
 
 
 def _minute(moment: str) -> str:

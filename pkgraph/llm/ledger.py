@@ -51,6 +51,15 @@ class LedgerTotals:
     high_water_mark: int
 
 
+@dataclass(frozen=True, slots=True)
+class Bought:
+    """Answers, their known cost, and how many of them nobody told the cost of."""
+
+    n_answers: int
+    cost_usd: float
+    n_unknown_cost: int
+
+
 def _row(answer: StoredAnswer) -> dict[str, object]:
     response = answer.response
     return {
@@ -316,6 +325,17 @@ class Ledger:
                 )
                 for table in _CALLS
             )
+
+    def bought(self, after: int, up_to: int) -> Bought:
+        """What the answers cost that lie between two high-water marks, the first left out."""
+        within = sa.and_(RESPONSES.c.sequence > after, RESPONSES.c.sequence <= up_to)
+        cost = RESPONSES.c.cost_usd
+        query = sa.select(
+            sa.func.count(), sa.func.coalesce(sa.func.sum(cost), 0), sa.func.count().filter(cost.is_(None))
+        )
+        with self._reads() as connection:
+            n, usd, n_unknown = connection.execute(query.where(within)).one()
+        return Bought(int(n), float(usd), int(n_unknown))
 
     def totals(self) -> LedgerTotals:
         calls = sa.union_all(*(sa.select(t.c.input_tokens, t.c.output_tokens, t.c.cost_usd) for t in _CALLS))

@@ -4,10 +4,11 @@ Reading and publishing need numpy and the standard library. Compiling needs Pola
 `pkgraph.snapshot.compile`. Recommending is not done here: see `pkgraph.recommend`.
 """
 
-from pkgraph.snapshot.commits import Record, current, open_published, open_record, snapshots
+from pkgraph.snapshot.commits import Record, channel_root, current, open_published, open_record, snapshots
+from pkgraph.snapshot.difference import Difference, compare
 from pkgraph.snapshot.layout import HOLDS_BOTH_WAYS, CompiledGraph, Intake, Sections
 from pkgraph.snapshot.manifest import Manifest
-from pkgraph.snapshot.publish import Judge, Published, publish, rollback
+from pkgraph.snapshot.publish import Judge, Published, promote, publish, rollback
 from pkgraph.snapshot.reader import Snapshot, Statement, verify
 from pkgraph.snapshot.rules import RULES, Rule, judge_by_rules
 
@@ -15,6 +16,7 @@ __all__ = [
     "HOLDS_BOTH_WAYS",
     "RULES",
     "CompiledGraph",
+    "Difference",
     "Intake",
     "Judge",
     "Manifest",
@@ -24,10 +26,13 @@ __all__ = [
     "Sections",
     "Snapshot",
     "Statement",
+    "channel_root",
+    "compare",
     "current",
     "judge_by_rules",
     "open_published",
     "open_record",
+    "promote",
     "publish",
     "rollback",
     "snapshots",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _COMMIT = re.compile(r"\d{20}\.json")
+_CHANNEL = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _FOLDER = re.compile(r"\d+-[0-9a-f]{12}")
 
 MIN_ID = 6
@@ -34,11 +35,13 @@ class Record:
 
     Attributes:
         sequence: The order of commits, from 1; the time is information only.
-        action: "publish" or "rollback".
+        action: "publish", "rollback" or "promote".
         parent: Sequence of the commit that was served before; None for the first.
         manifest_sha256: Digest of the manifest that was committed.
         gate: What the gate saw on the committed bytes.
         path: Folder of the snapshot.
+        base: In a channel, the snapshot that the main one served then; None where nothing was, or in the
+            main one.
     """
 
     sequence: int
@@ -49,6 +52,7 @@ class Record:
     manifest_sha256: str
     gate: GateReport
     path: Path
+    base: str | None = None
 
     @property
     def is_present(self) -> bool:
@@ -62,6 +66,25 @@ def commits_folder(root: Path) -> Path:
 
 def snapshots_folder(root: Path) -> Path:
     return root / "snapshots"
+
+
+def channel_root(root: Path, channel: str | None) -> Path:
+    """Folder of a channel's own commits and snapshots, which nobody reads who does not name it.
+
+    Args:
+        root: Folder of the main channel.
+        channel: Lower-case letters, digits and hyphens; None: the main one.
+
+    Raises:
+        InputError: It is no name.
+    """
+    if channel is None:
+        return root
+    if not _CHANNEL.fullmatch(channel):
+        raise InputError(
+            f"{channel!r} is no name of a channel.", remedy="Use up to 40 of a-z, 0-9 and hyphens."
+        )
+    return root / "channels" / channel
 
 
 def commit_path(root: Path, sequence: int) -> Path:
@@ -86,6 +109,7 @@ def to_json(record: Record) -> dict[str, Any]:
         "created_at": record.created_at,
         "manifest_sha256": record.manifest_sha256,
         "gate": {"evaluated": dict(record.gate.evaluated), "broken": dict(record.gate.broken)},
+        **({"base": record.base} if record.base else {}),
     }
 
 
@@ -110,6 +134,7 @@ def read_record(root: Path, sequence: int) -> Record:
             manifest_sha256=data["manifest_sha256"],
             gate=GateReport(data["gate"]["evaluated"], data["gate"]["broken"]),
             path=snapshots_folder(root) / folder,
+            base=data.get("base"),
         )
     except (KeyError, TypeError) as error:
         raise SnapshotDamaged(f"{path} lacks what a commit holds: {error}.") from error

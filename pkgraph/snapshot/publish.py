@@ -20,12 +20,14 @@ from pkgraph.errors import GateRefused, PublishConflict, SnapshotDamaged, Snapsh
 from pkgraph.model import GateReport
 from pkgraph.snapshot.commits import (
     Record,
+    channel_root,
     commit_path,
     commits_folder,
     current,
     find_record,
     manifest_digest,
     open_record,
+    read_record,
     sequences,
     snapshots,
     snapshots_folder,
@@ -82,6 +84,7 @@ def publish(
     judge: Judge,
     created_at: str,
     keep: int = 3,
+    base: str | None = None,
     moment: Moment = lambda _: None,
 ) -> Published:
     """Publish a graph under the gate.
@@ -94,6 +97,7 @@ def publish(
         judge: The caller's part of the gate; the rules of the graph itself are always asked.
         created_at: When, as text; information only.
         keep: Distinct snapshots that stay, at least 3 whatever is said here.
+        base: For a channel, the snapshot that the main one serves; `promote` asks whether it still does.
         moment: Called with the names of MOMENTS as they pass; tests kill the process there.
 
     Raises:
@@ -112,7 +116,7 @@ def publish(
             manifest = write_snapshot(temporary, compiled, inputs, moment)
             gate = _judged(Snapshot.open(temporary, verify=True), judge)
             moment("judged")
-            if served is not None and _is_the_same(served, manifest):
+            if served is not None and served.base == base and _is_the_same(served, manifest):
                 return Published(served.sequence, served.snapshot_id, served.path, served.gate, is_new=False)
             path = _settle(root, temporary, sequence, manifest)
             moment("renamed")
@@ -125,6 +129,7 @@ def publish(
                 manifest_sha256=manifest_digest(path),
                 gate=gate,
                 path=path,
+                base=base,
             )
             _commit(root, record, moment)
         finally:
@@ -163,6 +168,76 @@ def rollback(root: Path, target: int | str, *, created_at: str) -> Record:
         )
         _commit(root, record, lambda _: None)
     return record
+
+
+def promote(root: Path, channel: str, *, created_at: str, keep: int = 3) -> Published:
+    """Serve what a channel serves: its files are verified and linked, not copied.
+
+    It was judged against what the main channel served then, and is refused where that is another one now.
+
+    Args:
+        root: Folder of the main channel's commits and snapshots.
+        channel: Name of the other one.
+        created_at: When, as text; information only.
+        keep: Distinct snapshots that stay, at least 3 whatever is said here.
+
+    Raises:
+        SnapshotMissing: Nothing was published to the channel. Nothing changed.
+        SnapshotDamaged: Its newest snapshot is not what was committed. Nothing changed.
+        PublishConflict: The main channel moved on since, or a publisher is at work. Nothing changed.
+        GateRefused: It breaks a rule of this version. Nothing changed.
+    """
+    root = Path(root)
+    with _only_publisher(root):
+        remove_leftovers(root)
+        served = current(root)
+        candidate = _newest_of(channel_root(root, channel), channel)
+        if served is not None and _is_the_same(served, candidate.manifest):
+            return Published(served.sequence, served.snapshot_id, served.path, served.gate, is_new=False)
+        sequence = next(iter(sequences(root)), 0) + 1
+        record = _promoted(candidate, served, channel)
+        gate = _judged(candidate, lambda _: record.gate)
+        temporary = snapshots_folder(root) / f".tmp-{sequence}"
+        try:
+            _link_files(candidate.path, temporary)
+            path = _settle(root, temporary, sequence, candidate.manifest)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        promoted = dataclasses.replace(record, sequence=sequence, created_at=created_at, gate=gate, path=path)
+        _commit(root, promoted, lambda _: None)
+        with contextlib.suppress(OSError):
+            remove_old(root, keep=max(3, keep))
+    return Published(sequence, promoted.snapshot_id, path, gate, is_new=True)
+
+
+def _newest_of(root: Path, channel: str) -> Snapshot:
+    """The channel's newest commit, every byte compared; an older one is not what somebody looked at."""
+    known = sequences(root)
+    if not known:
+        raise SnapshotMissing(
+            f"Nothing is published to {channel}.", remedy=f"Run `pkgraph build --channel {channel}`."
+        )
+    return open_record(read_record(root, known[0]), verify=True)
+
+
+def _promoted(candidate: Snapshot, served: Record | None, channel: str) -> Record:
+    """The channel's commit as the next one of the main channel."""
+    record = candidate.record
+    if record is None or record.base != (served.snapshot_id if served else None):
+        raise PublishConflict(
+            f"Another snapshot is served than when {channel} was published, and its changes would be lost.",
+            remedy=f"Run `pkgraph build --channel {channel}`, compare, and promote again.",
+        )
+    return dataclasses.replace(
+        record, action="promote", parent=served.sequence if served else None, base=None
+    )
+
+
+def _link_files(source: Path, target: Path) -> None:
+    target.mkdir()
+    for file in source.iterdir():
+        os.link(file, target / file.name)
+    sync_folder(target)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import pytest
 
 from pkgraph.errors import LedgerError
 from pkgraph.llm import AnswerKey, Ledger, StoredAnswer, parameters_json
+from pkgraph.llm.ledger import Bought
 from pkgraph.model import Response
 
 KEY = AnswerKey("p1", "m", parameters_json({"temperature": 0.2}), 0)
@@ -114,6 +115,18 @@ def test_the_totals_say_what_is_not_known(tmp_path: Path) -> None:
     assert (totals.n_prompts, totals.n_answers, totals.n_unused_calls) == (1, 2, 1)
     assert (totals.input_tokens, totals.output_tokens) == (200, 40)
     assert (totals.n_unknown_cost, totals.high_water_mark) == (2, 2)
+
+
+def test_what_was_bought_between_two_marks_is_what_came_after_the_first(tmp_path: Path) -> None:
+    free = replace(ANSWER, response=replace(ANSWER.response, cost_usd=None))
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        ledger.record([ANSWER], MESSAGES)
+        mark = ledger.totals().high_water_mark
+        ledger.record([replace(ANSWER, attempt=1), replace(free, attempt=2)], MESSAGES)
+        newest = ledger.totals().high_water_mark
+
+        assert ledger.bought(mark, newest) == Bought(2, 0.1 + 0.2, 1)
+        assert ledger.bought(newest, newest) == Bought(0, 0.0, 0)
 
 
 def test_text_that_no_database_holds_is_stored_readably(tmp_path: Path) -> None:
