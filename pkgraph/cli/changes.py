@@ -77,11 +77,11 @@ def _bought(home: Home, old: Snapshot, new: Snapshot) -> Bought | None:
     """What the answers between the two cost; None where the ledger or a mark is missing."""
     from pkgraph.llm import Ledger
 
-    marks = [snapshot.manifest.inputs.get("answers") for snapshot in (old, new)]
-    if not home.ledger.exists() or not all(isinstance(mark, int) for mark in marks):
+    first, last = (snapshot.manifest.inputs.get("answers") for snapshot in (old, new))
+    if not home.ledger.exists() or not isinstance(first, int) or not isinstance(last, int):
         return None
     with Ledger.open(home.ledger) as ledger:
-        return ledger.bought(min(marks), max(marks))
+        return ledger.bought(min(first, last), max(first, last))
 
 
 def _show(found: Difference, old: Snapshot, new: Snapshot, bought: Bought | None, limit: int) -> None:
