@@ -47,8 +47,19 @@ def own_part(table: Table, judged_before: Table) -> Table:
     return replace(table, columns=added)
 
 
+_SUITES: dict[str, list[Any]] = {}
+"""Suites by the whole description of their table: making one costs 25 ms, and a build asks a category."""
+
+
 def expectations_of(table: Table) -> list[Any]:
     """The suite of a table: rows, key, nulls, ranges, sets."""
+    key = repr(table)
+    if key not in _SUITES:
+        _SUITES[key] = _suite_of(table)
+    return _SUITES[key]
+
+
+def _suite_of(table: Table) -> list[Any]:
     import great_expectations.expectations as gxe
 
     suite: list[Any] = [gxe.ExpectTableRowCountToBeBetween(min_value=1)]

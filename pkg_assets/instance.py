@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
+import re
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 
 import dagster as dg
 
@@ -46,30 +47,28 @@ def prepare_dagster(home: Home) -> None:
         config.write_text(DAGSTER_YAML, encoding="utf-8")
 
 
+_OPEN_STORAGE = """\
+storage:
+  custom:
+    module: pkg_assets.build_storage
+    class: BuildStorage
+    config:
+      base_dir: {folder}
+"""
+
+
 @contextmanager
 def build_instance(home: Home) -> Iterator[dg.DagsterInstance]:
-    """The same instance as in the UI, with its storage, but without capturing output."""
+    """The same instance as in the UI, over the same files, but opened once and without capturing output."""
     config = (home.dagster / "dagster.yaml").read_text(encoding="utf-8")
     if "compute_logs:" not in config:
         config += _NO_CAPTURE
+    # A user who keeps Dagster's history elsewhere, in PostgreSQL say, has a section of that name.
+    if not re.search(r"^(storage|\w+_storage):", config, re.MULTILINE):
+        config += _OPEN_STORAGE.format(folder=json.dumps(str(home.dagster)))
     (home.dagster / BUILD_YAML).write_text(config, encoding="utf-8")
-    with dg.DagsterInstance.from_config(str(home.dagster), BUILD_YAML) as instance, _held_open(home):
+    with dg.DagsterInstance.from_config(str(home.dagster), BUILD_YAML) as instance:
         yield instance
-
-
-@contextmanager
-def _held_open(home: Home) -> Iterator[None]:
-    """Keep one connection to each of Dagster's databases.
-
-    Dagster opens and closes one an event, and SQLite folds its log into the file whenever the last closes:
-    that is a tenth of a build.
-    """
-    with ExitStack() as stack:
-        for path in (home.dagster / "history").glob("**/*.db"):
-            if path.name in {"runs.db", "index.db"}:
-                connection = stack.enter_context(closing(sqlite3.connect(path)))
-                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        yield
 
 
 def environment(home: Home) -> dict[str, str]:
