@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-NAMES = ("mapping", "gate", "serving", "kinds")
+NAMES = ("mapping", "gate", "serving", "kinds", "refresh", "freshness")
 
 
 def main() -> None:

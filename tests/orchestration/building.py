@@ -12,7 +12,7 @@ from typing import Any
 
 from pkgraph.errors import PkgraphError
 from pkgraph.home import Home
-from tests.orchestration.children import ROOT, Ended, in_child
+from tests.orchestration.children import PATIENCE_S, ROOT, Ended, in_child
 
 KEY_NAME, KEY = "KITCHEN_KEY", "sk-kitchen-4711"
 UNCERTIFIED = "first build"
@@ -50,9 +50,12 @@ class Moment:
         return f"{self.when} {self.what} {self.nth}"
 
 
-def build(home: Path, settings: Path | None = None, *, kill: Moment | None = None, **request: Any) -> Built:
+def build(
+    home: Path, settings: Path | None = None, *, patience_s: float = PATIENCE_S, **request: Any
+) -> Built:
     """Build in a child that lives."""
-    ended = try_to_build(home, settings, kill=kill, **request)
+    given = {"accept_uncertified": UNCERTIFIED, **request}
+    ended = in_child(build_here, home, settings, None, given, patience_s=patience_s)
     assert ended.exit_code == 0, ended
     assert isinstance(ended.value, Built)
     return ended.value

@@ -53,14 +53,14 @@ def start(function: Callable[..., Any], *arguments: Any) -> tuple[Any, Connectio
     return child, receiver
 
 
-def ended(child: Any, receiver: Connection) -> Ended:
+def ended(child: Any, receiver: Connection, *, patience_s: float = PATIENCE_S) -> Ended:
     """Wait for the child.
 
     Raises:
         AssertionError: It hangs, or its function raised.
     """
     try:
-        value, fault = receiver.recv() if receiver.poll(PATIENCE_S) else (None, "the child hangs")
+        value, fault = receiver.recv() if receiver.poll(patience_s) else (None, "the child hangs")
     except EOFError:
         value, fault = None, ""
     child.join(10 if not fault else 0)
@@ -71,8 +71,8 @@ def ended(child: Any, receiver: Connection) -> Ended:
     return Ended(int(child.exitcode), value)
 
 
-def in_child(function: Callable[..., Any], *arguments: Any) -> Ended:
-    return ended(*start(function, *arguments))
+def in_child(function: Callable[..., Any], *arguments: Any, patience_s: float = PATIENCE_S) -> Ended:
+    return ended(*start(function, *arguments), patience_s=patience_s)
 
 
 def _work(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -5,6 +5,7 @@ It remembers run keys for good, as Dagster does, and keeps the cursor of each se
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import dagster as dg
 from dagster import partition_loading_context
 
 from pkg_assets.definitions import build_defs
-from pkg_assets.instance import build_instance
+from pkg_assets.instance import build_instance, environment
 from pkg_assets.runs import failure_of_run
 from pkgraph.home import Home
 from resources.clock import Clock
@@ -128,6 +129,7 @@ class PlayedDaemon:
 
 @contextmanager
 def playing(home: Path, start: datetime) -> Iterator[PlayedDaemon]:
+    os.environ.update(environment(Home(home)))
     clock = home / "clock"
     definitions = build_defs(clock=PlayedClock(file=str(clock)))
     with build_instance(Home(home)) as instance:
