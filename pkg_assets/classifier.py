@@ -27,6 +27,7 @@ from pkgraph.tables import (
     RELATIONS,
 )
 from resources.artifacts import JUDGEMENT, Artifacts
+from resources.label_store import ReviewersLabels
 from resources.shop import Shop
 from resources.table_store import TableStore
 
@@ -42,20 +43,23 @@ GROUP = "gate"
     deps=["relations"],
 )
 def labels(
-    context: dg.AssetExecutionContext, shop: Shop, tables: TableStore
+    context: dg.AssetExecutionContext, shop: Shop, tables: TableStore, label_store: ReviewersLabels
 ) -> Iterator[dg.MaterializeResult[pl.DataFrame]]:
-    """What reviewers said, joined with the relations they spoke of."""
+    """What reviewers said, in the file of the settings and in the label store, joined with the relations."""
     from pkgraph.labels import join_labels, read_relation_labels
+    from pkgraph.labels.standing import with_stored
 
     path = shop.settings().labels.relations
     read = read_relation_labels(Path(path)) if path else None
-    relations = tables.read_all(RELATIONS, category_keys(context.instance))
-    joined = join_labels(RELATION_LABELS.empty() if read is None else read.labels, relations)
+    with label_store.open() as store:
+        said = with_stored(RELATION_LABELS.empty() if read is None else read.labels, store)
+    joined = join_labels(said, tables.read_all(RELATIONS, category_keys(context.instance)))
     yield table_result(
         LABELLED_RELATIONS,
         joined.labelled,
         n_labels=joined.n_labels,
         n_conflicting=joined.n_conflicting,
+        n_teaching=int(joined.labelled["teaches"].sum()),
         n_judged_twice=joined.agreement.n,
         agreement=joined.agreement.share if joined.agreement.share is not None else "none judged twice",
         kappa=joined.agreement.kappa if joined.agreement.kappa is not None else "none judged twice",

@@ -30,6 +30,7 @@ from resources.answer_ledger import AnswerLedger
 from resources.artifacts import Artifacts
 from resources.clock import Clock
 from resources.graph_store import GraphStore
+from resources.label_store import ReviewersLabels
 from resources.language_models import LanguageModels
 from resources.shop import Shop
 from resources.table_store import TableIO, TableStore
@@ -95,6 +96,7 @@ def build_defs(**overrides: object) -> dg.Definitions:
         "shop": Shop(home=home),
         "language_models": LanguageModels(home=home),
         "answer_ledger": AnswerLedger(home=home),
+        "label_store": ReviewersLabels(home=home),
         "artifacts": Artifacts(home=home),
         "graph_store": GraphStore(home=home),
         "clock": Clock(),

@@ -34,6 +34,11 @@ class Home:
         return self.root / "ledger.sqlite"
 
     @property
+    def labels(self) -> Path:
+        """What reviewers said, see `pkgraph.labels.store`."""
+        return self.root / "labels.sqlite"
+
+    @property
     def tables(self) -> Path:
         return self.root / "tables"
 

@@ -404,8 +404,96 @@ RELATION_LABELS = Table(
         "holds": Column(pl.Boolean, "The reviewer says that it holds"),
         "reason": Column(pl.String, "Why not: misread, not_typical, wrong_relation, ...", nullable=True),
         "annotator": Column(pl.String, "Who said so"),
+        "target_kind_id": Column(
+            pl.String, "Kind that was judged with it; null: the statement alone", nullable=True
+        ),
+        "fit": Column(
+            pl.Int32,
+            "The kind is what the phrase asks for 2, acceptable 1, wrong 0",
+            nullable=True,
+            low=0,
+            high=2,
+        ),
+        "teaches": Column(pl.Boolean, "The classifier may learn from it: it was chosen, not drawn"),
     },
-    key=("prompt_id", "model", "position", "annotator"),
+    key=("prompt_id", "model", "position", "annotator", "target_kind_id"),
+)
+_JUDGED_PAIR = {
+    "relation_id": Column(pl.String, "Key of the statement"),
+    "prompt_id": Column(pl.String, "Prompt of the relation"),
+    "model": Column(pl.String, "Model that stated it"),
+    "position": Column(pl.Int32, "Place in the answer's list, from 0", low=0),
+    "statement": Column(pl.String, "Key of the wording that was judged"),
+    "target_kind_id": Column(
+        pl.String, "Kind that was judged with it; null: the statement alone", nullable=True
+    ),
+}
+STORED_LABELS = Table(
+    "stored_labels",
+    "The rows of the label store in the order they came; none is ever changed.",
+    {
+        "sequence": Column(pl.Int64, "Place in the store, from 1", low=1),
+        **_JUDGED_PAIR,
+        "holds": Column(
+            pl.Boolean, "The reviewer says that the statement holds; null: takes a label back", nullable=True
+        ),
+        "fit": Column(
+            pl.Int32,
+            "The kind is what the phrase asks for 2, acceptable 1, wrong 0",
+            nullable=True,
+            low=0,
+            high=2,
+        ),
+        "reason": Column(pl.String, "Why not: misread, not_typical, wrong_kind, ...", nullable=True),
+        "annotator": Column(pl.String, "Who said so"),
+        "source": Column(pl.String, "In which role", one_of=("reviewer", "judge", "audit")),
+        "drawn": Column(
+            pl.String,
+            "How the pair was come by: at random from what was published, chosen, at random for calibration",
+            one_of=("audit", "active", "calibration"),
+        ),
+        "draw": Column(pl.Int64, "Place in that random order, from 0", nullable=True, low=0),
+        "undoes": Column(pl.Int64, "Row that is taken back", nullable=True, low=1),
+        "created_at": Column(pl.String, "When, ISO 8601; the sequence is the order"),
+        "key": Column(pl.String, "What is stored with it once is never stored again"),
+    },
+    key=("sequence",),
+)
+AUDIT_DRAWS = Table(
+    "audit_draws",
+    "The random audit: pairs of the published graph in the order they were drawn, judged or not.",
+    {
+        "draw": Column(pl.Int64, "Place in the stream, from 0", low=0),
+        **_JUDGED_PAIR,
+        "words": Column(pl.String, "What a reviewer reads, as JSON: the answer may have been replaced since"),
+        "population": Column(pl.String, "Key of the pairs it was drawn from"),
+        "n_population": Column(pl.Int64, "How many they were, each equally likely", low=1),
+        "seed": Column(pl.String, "Of the random generator"),
+        "created_at": Column(pl.String, "When it was drawn"),
+    },
+    key=("draw",),
+)
+AUDIT_LABELS = Table(
+    "audit_labels",
+    "The verdicts on the random audit, up to the first draw that nobody judged.",
+    {
+        "draw": Column(pl.Int64, "Place in the stream, from 0", low=0),
+        "relation_id": Column(pl.String, "Key of the statement"),
+        "target_kind_id": Column(pl.String, "Kind that was judged with it"),
+        "statement": Column(pl.String, "Key of the wording that was judged"),
+        "holds": Column(pl.Boolean, "Every reviewer says that the statement holds"),
+        "fit": Column(
+            pl.Int32,
+            "The kind fits the phrase: the least any reviewer says; null: it does not hold anyway",
+            nullable=True,
+            low=0,
+            high=2,
+        ),
+        "is_right": Column(pl.Boolean, "It holds, and the kind fits at least acceptably"),
+        "n_labels": Column(pl.Int64, "Reviewers who judged it", low=1),
+        "drawn_at": Column(pl.String, "When it was drawn"),
+    },
+    key=("draw",),
 )
 REJECTED_LABELS = Table(
     "rejected_labels",
@@ -430,6 +518,10 @@ LABELLED_RELATIONS = Table(
         ),
         "n_labels": Column(pl.Int64, "How many reviewers judged it", low=1),
         "is_conflicting": Column(pl.Boolean, "They differ"),
+        "teaches": Column(pl.Boolean, "The classifier may learn from it: no label of it was drawn at random"),
+        "wrong_target_ids": Column(
+            pl.List(pl.String), "Kinds that a reviewer said are not what its phrase asks for"
+        ),
     },
     key=("relation_id",),
 )

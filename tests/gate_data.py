@@ -85,6 +85,8 @@ def label(row: dict[str, object], *, holds: bool) -> dict[str, object]:
         "reason": None if holds else "vague",
         "n_labels": 1,
         "is_conflicting": False,
+        "teaches": True,
+        "wrong_target_ids": [],
     }
 
 

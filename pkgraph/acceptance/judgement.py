@@ -110,10 +110,9 @@ def make_judgement(
         fingerprints: Inputs whose change voids the certificate; the classifier's own is added.
     """
     statements = statements_of(relations, evidence)
-    if labelled.height < MIN_LABELS:
-        reason = (
-            f"The classifier was trained on another shop: {labelled.height} labels of {MIN_LABELS} needed."
-        )
+    n_teaching = int(labelled["teaches"].sum())
+    if n_teaching < MIN_LABELS:
+        reason = f"The classifier was trained on another shop: {n_teaching} labels of {MIN_LABELS} needed."
         classifier = load_pretrained()
         judged = judge(statements, labelled, classifier)
         certification = Certification(

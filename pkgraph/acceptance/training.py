@@ -93,7 +93,7 @@ def train_classifier(
 
     Args:
         statements: As `statements_of` makes them.
-        labelled: Table `labelled_relations`.
+        labelled: Table `labelled_relations`; what was drawn at random measures and is not learned from.
         seed: Deals sources out to members and folds.
         recipe: How each member is trained; None: as the demo's labels advise.
         n_members: 1 trains on all labels: for shops without labels of their own, it is marked as transferred.
@@ -102,7 +102,8 @@ def train_classifier(
         InputError: There are too few labels, or nearly all of one verdict. Nothing was trained.
     """
     recipe = recipe or Recipe()
-    known = statements.join(labelled.select("relation_id", "holds"), on="relation_id").sort("relation_id")
+    teaching = labelled.filter("teaches").select("relation_id", "holds")
+    known = statements.join(teaching, on="relation_id").sort("relation_id")
     dealt = deal(known["source"], seed, n_members)
     parts = [known if n_members == 1 else known.filter(dealt != number) for number in range(n_members)]
     members = tuple(train_member(part, recipe, seed=seed) for part in parts)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pkgraph.acceptance.statements import statements_of
-from pkgraph.tables import ACCEPTED_RELATIONS, SCORED_RELATIONS
+from pkgraph.tables import ACCEPTED_RELATIONS, LABELLED_RELATIONS, SCORED_RELATIONS
 
 if TYPE_CHECKING:
     from pkgraph.acceptance.certificate import Certificate, Certification
@@ -32,7 +32,7 @@ REASONS: dict[str, str] = {
     "below_threshold": "The statement is as probable as the threshold asks.",
     "mapping_unsure": "The kind fits the phrase rather than not.",
     "source_is_target": "The relation leads to another kind.",
-    "reviewer_says_no": "No reviewer has said that it does not hold.",
+    "reviewer_says_no": "No reviewer has said that it does not hold, or that the kind does not fit.",
 }
 """Reason to what holds where it does not apply; a verdict lists them in this order."""
 
@@ -89,6 +89,8 @@ def score_relations(
     known = evidence.select(*key, complete.alias("is_complete"))
     rows = mapped.join(known, on=key, how="left").join(probabilities, on="relation_id", how="left")
     rows = rows.join(_refused(labelled), on="relation_id", how="left")
+    is_wrong_kind = pl.col("target_kind_id").is_in(pl.col("wrong_target_ids")).fill_null(value=False)
+    rows = rows.with_columns(is_refused=pl.col("is_refused").fill_null(value=False) | is_wrong_kind)
     probability = (pl.col("holds_probability") * pl.col("match_score")).clip(0, 1)
     reasons = _reasons(classifier, policy)
     judge = pl.lit(classifier.content_hash)
@@ -98,8 +100,8 @@ def score_relations(
 
 def _refused(labelled: pl.DataFrame | None) -> pl.DataFrame:
     if labelled is None:
-        return pl.DataFrame(schema={"relation_id": pl.String, "is_refused": pl.Boolean})
-    return labelled.filter(~pl.col("holds")).select("relation_id", is_refused=pl.lit(value=True))
+        labelled = LABELLED_RELATIONS.empty()
+    return labelled.select("relation_id", "wrong_target_ids", is_refused=~pl.col("holds"))
 
 
 def _reasons(classifier: HallucinationClassifier, policy: Policy) -> pl.Expr:
@@ -112,7 +114,7 @@ def _reasons(classifier: HallucinationClassifier, policy: Policy) -> pl.Expr:
         "below_threshold": is_number & (pl.col("holds_probability") < policy.threshold),
         "mapping_unsure": ~(pl.col("match_score") >= policy.min_match_score).fill_null(value=False),
         "source_is_target": (pl.col("source_kind_id") == pl.col("target_kind_id")).fill_null(value=False),
-        "reviewer_says_no": pl.col("is_refused").fill_null(value=False),
+        "reviewer_says_no": pl.col("is_refused"),
     }
     named = [pl.when(against[reason]).then(pl.lit(reason)) for reason in REASONS]
     return pl.concat_list(named).list.drop_nulls()

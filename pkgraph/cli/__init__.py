@@ -13,6 +13,7 @@ from pkgraph.cli.build import build, ui
 from pkgraph.cli.changes import diff, promote
 from pkgraph.cli.doctor import doctor
 from pkgraph.cli.estimating import estimate
+from pkgraph.cli.labelling import labels
 from pkgraph.cli.reading import recommend, search
 from pkgraph.cli.serving import serve
 from pkgraph.cli.snapshots import rollback, snapshots, verify
@@ -36,7 +37,7 @@ Exit codes:
   4  the budget does not allow it
   5  the language model's side failed; run again later
   6  no readable snapshot
-  7  the answer ledger cannot be used
+  7  the answer ledger or the label store cannot be used
 
 \b
 Environment:
@@ -63,6 +64,7 @@ for command in (
     serve,
     ui,
     doctor,
+    labels,
 ):
     cli.add_command(command)
 

@@ -38,7 +38,7 @@ class JoinedLabels:
         labelled: Table `labelled_relations`.
         agreement: Over all models.
         agreement_by_model: The same for each model.
-        n_labels: Labels that came in; always the sum of `labelled["n_labels"]` and of `unused`.
+        n_labels: Labels that came in; each is heard in a row of `labelled` or counted in `unused`.
         unused: Reason to the number of labels that belong to no relation.
         n_conflicting: Relations on which annotators differ; they count as not holding.
     """
@@ -75,7 +75,8 @@ def join_labels(labels: pl.DataFrame, relations: pl.DataFrame) -> JoinedLabels:
         labels: Table `relation_labels`.
         relations: Table `relations`, or `mapped_relations`; of the latter each relation counts once.
     """
-    found, unused = _found(labels, _named(relations))
+    every, unused = _found(labels, _named(relations))
+    found = _one_an_annotator(every)
     labelled = (
         found.group_by("relation_id")
         .agg(
@@ -84,6 +85,11 @@ def join_labels(labels: pl.DataFrame, relations: pl.DataFrame) -> JoinedLabels:
             reason=pl.col("reason").drop_nulls().sort().first(),
             n_labels=pl.len(),
             is_conflicting=pl.col("holds").n_unique() > 1,
+            teaches=pl.col("teaches").all(),
+            wrong_target_ids=pl.col("wrong_target_ids")
+            .list.explode(keep_nulls=False, empty_as_null=False)
+            .unique()
+            .sort(),
         )
         .with_columns(reason=pl.when("holds").then(None).otherwise("reason"))
     )
@@ -98,6 +104,18 @@ def join_labels(labels: pl.DataFrame, relations: pl.DataFrame) -> JoinedLabels:
             for (model,), part in sorted(found.group_by("model"), key=lambda p: str(p[0]))
         },
     )
+
+
+def _one_an_annotator(found: pl.DataFrame) -> pl.DataFrame:
+    """Whoever judged several kinds of a relation says one thing of the statement."""
+    wrong = pl.col("target_kind_id").filter(pl.col("fit") == 0)
+    one = found.group_by("relation_id", "annotator").agg(
+        pl.col("source", "model").first(),
+        pl.col("holds", "teaches").all(),
+        reason=pl.col("reason").drop_nulls().sort().first(),
+        wrong_target_ids=wrong,
+    )
+    return one.sort("relation_id", "annotator")
 
 
 def _named(relations: pl.DataFrame) -> pl.DataFrame:
@@ -137,6 +155,16 @@ def _found(labels: pl.DataFrame, named: pl.DataFrame) -> tuple[pl.DataFrame, dic
     }
     found = found.unique("label", keep="first", maintain_order=True).sort("relation_id", "annotator")
     return found, {reason: n for reason, n in unused.items() if n}
+
+
+def agreement_of(labels: pl.DataFrame) -> Agreement:
+    """How far every two annotators of a relation agree on whether it holds.
+
+    Args:
+        labels: Columns relation_id, annotator, holds; an annotator who judged several kinds counts once.
+    """
+    once = labels.group_by("relation_id", "annotator").agg(pl.col("holds").all())
+    return _agreement(once)
 
 
 def _agreement(found: pl.DataFrame) -> Agreement:

@@ -120,6 +120,9 @@ def _label(row: dict[str, str]) -> tuple[dict[str, object], str | None]:
         "holds": _HOLDS.get(texts["holds"]),
         "reason": texts.get("reason") or None,
         "annotator": texts["annotator"],
+        "target_kind_id": None,
+        "fit": None,
+        "teaches": True,
     }
     if len(texts["prompt_id"]) < MIN_PROMPT_CHARS or not texts["model"]:
         return label, "unknown_relation_name"

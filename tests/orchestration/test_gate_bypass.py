@@ -174,7 +174,8 @@ def another_label(home: Path) -> None:
     path = home / "tables" / "labelled_relations.parquet"
     labelled = pl.read_parquet(path)
     row = {"relation_id": "r-0", "model": "m", "source": "s", "holds": True, "reason": None, "n_labels": 1}
-    more = pl.DataFrame([{**row, "is_conflicting": False}], schema=labelled.schema)
+    said = {"is_conflicting": False, "teaches": True, "wrong_target_ids": []}
+    more = pl.DataFrame([{**row, **said}], schema=labelled.schema)
     pl.concat([labelled, more]).write_parquet(path)
 
 
