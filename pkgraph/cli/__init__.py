@@ -13,6 +13,7 @@ from pkgraph.cli.build import build, ui
 from pkgraph.cli.changes import diff, promote
 from pkgraph.cli.doctor import doctor
 from pkgraph.cli.estimating import estimate
+from pkgraph.cli.explaining import explain
 from pkgraph.cli.labelling import labels
 from pkgraph.cli.reading import recommend, search
 from pkgraph.cli.serving import serve
@@ -64,6 +65,7 @@ for command in (
     serve,
     ui,
     doctor,
+    explain,
     labels,
 ):
     cli.add_command(command)
