@@ -42,7 +42,7 @@ def llm_responses(
     answer_ledger: AnswerLedger,
     clock: Clock,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    from pkgraph.llm import ask_all
+    from pkgraph.llm import Limits, ask_all
     from pkgraph.relations import parse_status
 
     with answer_ledger.open() as ledger:
@@ -51,7 +51,8 @@ def llm_responses(
             language_models.open(),
             ledger,
             now=clock.now,
-            max_workers=language_models.max_workers,
+            limits=Limits(context.run_id, **language_models.spending().model_dump()),
+            may_ask=language_models.may_ask,
             parse_status=parse_status,
             renew_before=_due(config, prompts, shop.settings(), context.partition_key),
         )

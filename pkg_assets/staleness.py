@@ -10,6 +10,7 @@ from pydantic import Field
 
 from pkg_assets.reporting import count_table, counts, sample_rows, table_result, table_spec
 from pkgraph.freshness.night import Price
+from pkgraph.llm import ReplayLanguageModel
 from pkgraph.model import LanguageModel
 from pkgraph.settings import Settings
 from pkgraph.tables import STALENESS_REPORT
@@ -138,10 +139,10 @@ def prompts_by_category(kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame
     )
 
 
-def _answer_files(models: Sequence[LanguageModel], prompt_ids: Iterable[str]) -> dg.MetadataValue:
+def _answer_files(
+    models: Sequence[LanguageModel | ReplayLanguageModel], prompt_ids: Iterable[str]
+) -> dg.MetadataValue:
     """Which recorded answers were left out, and why."""
-    from pkgraph.llm import ReplayLanguageModel
-
     asked = set(prompt_ids)
     return dg.MetadataValue.json(
         {

@@ -9,7 +9,8 @@ PkgraphError
 │   └── PublishConflict    another publisher was first; publish again
 ├── BudgetExceeded         raise the budget or wait                               exit 4
 ├── ProviderError          the language model's side; run again later             exit 5
-│   └── ProviderGone       no further call can succeed: stop at once
+│   ├── ProviderGone       no further call can succeed: stop at once
+│   └── CallFailed         one request brought no answer; the next may
 ├── LedgerError            the store of answers is out of reach; nothing is asked exit 7
 └── SnapshotError          nothing readable at this place                         exit 6
     ├── SnapshotMissing
@@ -80,6 +81,32 @@ class ProviderError(PkgraphError):
 
 class ProviderGone(ProviderError):
     pass
+
+
+class CallFailed(ProviderError):
+    """One request that brought no answer; its text is fit to be shown.
+
+    Attributes:
+        is_transient: Another attempt at this prompt may succeed.
+        slows_down: The provider is overloaded: every caller is to send less.
+        may_be_billed: The provider may have worked on it, so that its worst case counts as spent.
+        retry_after_s: How long the provider asks to wait; None where it does not say.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        is_transient: bool = False,
+        slows_down: bool = False,
+        may_be_billed: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.is_transient = is_transient
+        self.slows_down = slows_down
+        self.may_be_billed = may_be_billed
+        self.retry_after_s = retry_after_s
+        super().__init__(what)
 
 
 class LedgerError(PkgraphError):

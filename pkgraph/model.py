@@ -108,8 +108,42 @@ class Response:
     provider_model: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """What one request can cost at most.
+
+    Attributes:
+        tokens: In and out, >= 0.
+        usd: US dollars, >= 0.
+    """
+
+    tokens: int
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallPolicy:
+    """How a provider may be called; models of one provider share its limits.
+
+    Attributes:
+        provider: Whose limits they are.
+        max_at_once: Requests in flight at most, >= 1.
+        attempts: Requests for one prompt at most, >= 1.
+        first_wait_s: The second attempt waits 0 to so many seconds, the third twice as long, and so on.
+        requests_per_minute: None is no limit.
+        tokens_per_minute: In and out; None is no limit.
+    """
+
+    provider: str
+    max_at_once: int = 16
+    attempts: int = 1
+    first_wait_s: float = 1.0
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
 class LanguageModel(Protocol):
-    """The one thing the pipeline asks of a model."""
+    """What the pipeline asks of a live model."""
 
     @property
     def name(self) -> str:
@@ -121,12 +155,28 @@ class LanguageModel(Protocol):
         """Sampling parameters, part of the ledger's key."""
         ...
 
-    def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:
-        """Answer one prompt.
+    @property
+    def policy(self) -> CallPolicy: ...
+
+    def worst_case(self, prompt: Prompt) -> WorstCase:
+        """What one request can cost at most; it is set aside before the request is sent.
 
         Raises:
-            ProviderGone: No further call can succeed (wrong key, unknown model). Nothing was recorded.
+            InputError: The model's price is not known.
         """
+        ...
+
+    async def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:
+        """Send one request.
+
+        Raises:
+            CallFailed: No answer came.
+            ProviderGone: No further call can succeed (wrong key, unknown model).
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close what `answer` opened in this event loop; a later call opens it again."""
         ...
 
 

@@ -16,10 +16,12 @@ import json
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pkgraph.errors import SettingsError
+from pkgraph.home import Home
 
 
 class _Section(BaseModel):
@@ -94,6 +96,12 @@ class ModelSettings(_Section):
     temperature: float = Field(default=0.2, ge=0, le=2)
     max_tokens: int = Field(default=2000, ge=1)
     timeout_s: float = Field(default=60, gt=0, description="Wall-clock deadline of one attempt.")
+    max_concurrency: int = Field(default=16, ge=1, le=256, description="Requests in flight at most.")
+    requests_per_minute: float | None = Field(default=None, gt=0, description="None is no limit.")
+    tokens_per_minute: float | None = Field(default=None, gt=0, description="In and out; None is no limit.")
+    structured_output: bool | None = Field(
+        default=None, description="Hold the model to a JSON schema; None: where litellm says it can."
+    )
     attempts: int = Field(default=3, ge=1, le=10, description="Requests sent at most for one prompt.")
     input_usd_per_million: float | None = Field(
         default=None, ge=0, description="Price, where litellm does not know it."
@@ -178,6 +186,28 @@ class HistorySettings(_Section):
     keep: int = Field(default=3, ge=3, le=1000, description="Newest distinct snapshots kept, a channel.")
 
 
+class SpendingSettings(_Section):
+    """What live models may cost, US dollars; the worst case of a request is set aside before it is sent."""
+
+    budget_usd: float | None = Field(default=None, ge=0, description="For one run.")
+    daily_cap_usd: float | None = Field(default=10.0, ge=0, description="For one day (UTC), all runs.")
+
+
+class LedgerSettings(_Section):
+    """Where answers are kept."""
+
+    url: str | None = Field(
+        default=None, description="postgresql://... for several machines; None: a file in the home folder."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _no_secret(cls, url: str | None) -> str | None:
+        if url and urlsplit(url).password:
+            raise ValueError("a password does not belong into a file: give it as PGPASSWORD or in ~/.pgpass")
+        return url
+
+
 class Settings(_Section):
     catalog: CatalogSettings
     baskets: BasketSettings | None = None
@@ -187,6 +217,8 @@ class Settings(_Section):
     gate: GateSettings = GateSettings()
     freshness: FreshnessSettings = FreshnessSettings()
     history: HistorySettings = HistorySettings()
+    spending: SpendingSettings = SpendingSettings()
+    ledger: LedgerSettings = LedgerSettings()
 
     @model_validator(mode="after")
     def _model_names_are_unique(self) -> Settings:
@@ -252,3 +284,9 @@ def settings_from(data: dict[str, object], *, name: str) -> Settings:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"{name} has wrong settings: {faults}.") from error
+
+
+def ledger_place(home: Home) -> str | Path:
+    """Where the shop's answers are kept: what its settings say, else a file in its home folder."""
+    settings = read_settings(home.settings) if home.settings.exists() else None
+    return (settings and settings.ledger.url) or home.ledger

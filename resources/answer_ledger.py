@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
 class AnswerLedger(dg.ConfigurableResource[None]):
     home: str = Field(description="The home folder of the shop.")
-    url: str | None = Field(
-        default=None, description="SQLAlchemy URL; without it, a SQLite file in the home folder."
-    )
 
     def open(self) -> Ledger:
+        """The ledger that the shop's settings name, else the file in its home folder."""
         from pkgraph.llm.ledger import Ledger
+        from pkgraph.settings import ledger_place
 
-        return Ledger.open(self.url or Home(Path(self.home)).ledger)
+        return Ledger.open(ledger_place(Home(Path(self.home))))

@@ -11,23 +11,29 @@ from pydantic import Field
 from pkgraph.home import Home
 
 if TYPE_CHECKING:
+    from pkgraph.llm import ReplayLanguageModel
     from pkgraph.model import LanguageModel
-    from pkgraph.settings import ModelSettings
+    from pkgraph.settings import ModelSettings, SpendingSettings
 
 
 class LanguageModels(dg.ConfigurableResource[None]):
     """The language models of the shop's settings."""
 
     home: str = Field(description="The home folder of the shop.")
-    max_workers: int = Field(default=8, ge=1, le=64, description="Prompts in flight at once to a live model.")
+    may_ask: bool = Field(default=True, description="Whether live models may be asked at all.")
 
-    def open(self) -> list[LanguageModel]:
+    def spending(self) -> SpendingSettings:
+        from pkgraph.settings import read_settings
+
+        return read_settings(Home(Path(self.home)).settings).spending
+
+    def open(self) -> list[LanguageModel | ReplayLanguageModel]:
         from pkgraph.settings import read_settings
 
         return [open_model(model) for model in read_settings(Home(Path(self.home)).settings).models]
 
 
-def open_model(settings: ModelSettings) -> LanguageModel:
+def open_model(settings: ModelSettings) -> LanguageModel | ReplayLanguageModel:
     """One language model.
 
     Raises:
@@ -37,6 +43,7 @@ def open_model(settings: ModelSettings) -> LanguageModel:
         from pkgraph.llm import ReplayLanguageModel
 
         return ReplayLanguageModel(settings.name, Path(settings.answers))
+    from pkgraph.relations.schema import ANSWER_SCHEMA
     from resources.litellm_model import LiteLLMModel
 
-    return LiteLLMModel(settings)
+    return LiteLLMModel(settings, schema=ANSWER_SCHEMA)

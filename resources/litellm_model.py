@@ -1,84 +1,76 @@
 """The live language model: any provider through litellm, the only place that imports it.
 
-One answer costs at most `attempts` requests, each with a wall-clock deadline.
+`answer` sends one request, with a wall-clock deadline; sending again is decided elsewhere.
 The retries of litellm and of the provider's client are off, since layers of retries multiply.
 """
 
 from __future__ import annotations
 
 import asyncio
-import atexit
+import json
 import logging
 import os
-import threading
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pkgraph.errors import InputError, ProviderGone
-from pkgraph.model import Prompt, Response
-from resources.background_loop import BackgroundLoop
-from resources.provider_faults import Fault, Redaction, classify
+from pkgraph.errors import CallFailed, InputError, ProviderGone
+from pkgraph.llm.prices import Prices, most_tokens
+from pkgraph.model import CallPolicy, Prompt, Response, WorstCase
+from pkgraph.prompts.rendering import estimate_tokens
+from resources.prices import prices_of
+from resources.provider_faults import Redaction, classify
+from resources.wire import WIRE, Wire, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pkgraph.settings import ModelSettings
 
-# A provider may ask for an hour; past two minutes the prompt is better left to the next run.
-MAX_RETRY_AFTER_S = 120.0
-_loading = threading.Lock()
 
-
-def _litellm() -> Any:
+def load_litellm() -> Any:
     """litellm, settled: it fetches its price list from the network at import unless told not to."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
-    with _loading:
-        import litellm
-        import stamina
+    import litellm
+    from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
-        litellm.suppress_debug_info = True
-        litellm.turn_off_message_logging = True
-        litellm.telemetry = False
-        # Its log lines repeat provider errors word for word, keys included.
-        logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
-        # Its default hook prints a line a retry into the progress bar.
-        stamina.instrumentation.set_on_retry_hooks(())
+    litellm.suppress_debug_info = True
+    litellm.turn_off_message_logging = True
+    litellm.telemetry = False
+    # Its log lines repeat provider errors word for word, keys included.
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
+    watch(AsyncHTTPHandler)
     return litellm
-
-
-async def _close_connections() -> None:
-    await _litellm().close_litellm_async_clients()
-
-
-# litellm keeps its connections by event loop and process, so all models share one.
-_LOOP = BackgroundLoop(_close_connections)
-close_connections = atexit.register(_LOOP.close)
 
 
 class LiteLLMModel:
     """A `pkgraph.model.LanguageModel` over any provider that litellm knows.
 
-    `answer` may be called from many threads; all models of a process share one event loop in the background.
-
     Args:
-        settings: Name, address, sampling parameters, deadline, attempts and prices of the model.
+        settings: Name, address, sampling parameters, deadline, limits and prices of the model.
+        schema: JSON schema of an answer, for providers that hold the model to one.
         api_key: The key; None takes it from the variable `api_key_env`, and without that leaves it to
             litellm, which reads the provider's usual variable.
-        first_wait_s: Wait before the second attempt, seconds, doubled each time, plus a jitter of 0
-            to as much again.
+        first_wait_s: The second attempt waits 0 to so many seconds, the third up to twice as long.
 
     Raises:
         InputError: The variable `api_key_env` is not set. Nothing was asked.
     """
 
     def __init__(
-        self, settings: ModelSettings, *, api_key: str | None = None, first_wait_s: float = 1.0
+        self,
+        settings: ModelSettings,
+        *,
+        schema: Mapping[str, object] | None = None,
+        api_key: str | None = None,
+        first_wait_s: float = 1.0,
     ) -> None:
         self._settings = settings
+        self._schema = schema
         self._api_key = api_key = api_key or _key_of(settings)
         self._first_wait_s = first_wait_s
         self._redact = Redaction((api_key,) if api_key else ())
+        self._prices: Prices | None = None
 
     @property
     def name(self) -> str:
@@ -86,110 +78,148 @@ class LiteLLMModel:
 
     @property
     def parameters(self) -> Mapping[str, object]:
-        return MappingProxyType(
-            {"max_tokens": self._settings.max_tokens, "temperature": self._settings.temperature}
+        settings = self._settings
+        said: dict[str, object] = {"max_tokens": settings.max_tokens, "temperature": settings.temperature}
+        if settings.structured_output is not None:
+            said["structured_output"] = settings.structured_output
+        return MappingProxyType(said)
+
+    @property
+    def policy(self) -> CallPolicy:
+        settings = self._settings
+        return CallPolicy(
+            provider=settings.api_base or settings.name.partition("/")[0],
+            max_at_once=settings.max_concurrency,
+            attempts=settings.attempts,
+            first_wait_s=self._first_wait_s,
+            requests_per_minute=settings.requests_per_minute,
+            tokens_per_minute=settings.tokens_per_minute,
         )
 
-    def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:  # noqa: ARG002 - independent as it is
-        """The provider's answer, or a failed response once the attempts are used up.
+    def worst_case(self, prompt: Prompt) -> WorstCase:
+        """The dearest answer there can be.
 
         Raises:
-            ProviderGone: Wrong key, no such model, no credit left: no further call can succeed.
+            InputError: The price of the model is not known.
         """
-        _litellm()  # seconds at the first call, which belong to no attempt's deadline
-        return _LOOP.run(self._answer(prompt))
-
-    async def _answer(self, prompt: Prompt) -> Response:
-        import stamina
-
-        attempts = stamina.retry_context(
-            on=_wait_before_retry,
-            attempts=self._settings.attempts,
-            timeout=None,
-            wait_initial=self._first_wait_s,
-            wait_max=60.0,
-            wait_jitter=self._first_wait_s,
+        limit = self._settings.max_tokens
+        schema = json.dumps(self._schema) if self._schema else ""
+        return WorstCase(
+            tokens=estimate_tokens(prompt.messages) + limit,
+            usd=self.prices().usd(most_tokens(prompt.messages, schema), limit),
         )
-        try:
-            async for attempt in attempts:
-                with attempt:
-                    return await self._attempt(prompt)
-        except Fault as fault:
-            if fault.is_final_for_all:
-                raise ProviderGone(
-                    f"The provider of {self.name} refuses every call: {fault}.",
-                    remedy="Check the model's name, its key (`api_key_env`) and its account, then run again.",
-                ) from None
-            return Response(self.name, None, status="failed", detail=str(fault))
-        raise AssertionError("stamina returns or raises")
 
-    async def _attempt(self, prompt: Prompt) -> Response:
-        settings = self._settings
+    def prices(self) -> Prices:
+        """What the model costs: as configured, else as litellm lists it."""
+        if self._prices is None:
+            self._prices = prices_of(self._settings)
+        if self._prices is None:
+            raise InputError(
+                f"The price of {self.name} is not known, so no budget could hold.",
+                remedy="Say it with --usd-per-million IN OUT, or as `input_usd_per_million` and "
+                "`output_usd_per_million` of this model; 0 and 0 for a model of your own.",
+            )
+        return self._prices
+
+    async def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:  # noqa: ARG002 - independent as it is
+        """What the provider answers to one request."""
+        litellm = load_litellm()  # seconds at the first call, which belong to no deadline
+        request, wire, error = self._request(litellm, prompt), Wire(), None
+        WIRE.set(wire)
         started = time.perf_counter()
-        fault = None
         try:
-            async with asyncio.timeout(settings.timeout_s):
-                completion = await _litellm().acompletion(**self._request(prompt))
-        except Exception as error:  # noqa: BLE001 - litellm lets any error of any client through
-            fault = classify(error, self._redact, deadline_s=settings.timeout_s)
+            async with asyncio.timeout(self._settings.timeout_s):
+                completion = await litellm.acompletion(**request)
+        except Exception as raised:  # noqa: BLE001 - litellm lets any error of any client through
+            error = classify(raised, wire, self._redact, deadline_s=self._settings.timeout_s)
         # Raised out here, so that the provider's own words are not even its context.
-        if fault is not None:
-            raise fault
+        if isinstance(error, ProviderGone):
+            raise ProviderGone(
+                f"The provider of {self.name} refuses every call: {error.what}", remedy=error.remedy
+            )
+        if error is not None:
+            raise error
         if not getattr(completion, "choices", None):
-            raise Fault("an answer without choices", is_transient=True)
-        return self._response(completion, time.perf_counter() - started)
+            raise CallFailed("an answer without choices", is_transient=True, may_be_billed=True)
+        return self._response(litellm, prompt, completion, time.perf_counter() - started)
 
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
+    def _request(self, litellm: Any, prompt: Prompt) -> dict[str, Any]:
         settings = self._settings
         # An OpenAI-compatible server at home asks for no key, but its client insists on one.
         key = self._api_key or ("none" if settings.api_base else None)
         return {
             "model": settings.name,
-            "messages": [{"role": message.role, "content": message.content} for message in prompt.messages],
+            "messages": _messages(prompt),
             "temperature": settings.temperature,
             "max_tokens": settings.max_tokens,
             "api_base": settings.api_base,
             "api_key": key,
-            "timeout": settings.timeout_s,
+            # Per read and not per call, so it is a second net only; it must not be the first to give way.
+            "timeout": settings.timeout_s + 5,
             "max_retries": 0,
             "num_retries": 0,
             "drop_params": True,
+            **({"response_format": self._response_format()} if self._is_held_to_schema(litellm) else {}),
         }
 
-    def _response(self, completion: Any, latency_s: float) -> Response:
+    def _is_held_to_schema(self, litellm: Any) -> bool:
+        wish = self._settings.structured_output
+        supports = litellm.supports_response_schema
+        return self._schema is not None and (bool(supports(model=self.name)) if wish is None else wish)
+
+    def _response_format(self) -> dict[str, object]:
+        return {
+            "type": "json_schema",
+            "json_schema": {"name": "relations", "strict": True, "schema": self._schema},
+        }
+
+    def _response(self, litellm: Any, prompt: Prompt, completion: Any, latency_s: float) -> Response:
         """What came back; an answer without text is unanswered, paid for all the same."""
         text, finish = completion.choices[0].message.content, completion.choices[0].finish_reason
-        usage = getattr(completion, "usage", None)
-        # litellm fills a missing usage with zeros; no prompt has zero tokens.
-        n_input = _positive(getattr(usage, "prompt_tokens", None))
-        n_output = _positive(getattr(usage, "completion_tokens", None)) if n_input is not None else None
-        has_text = isinstance(text, str) and bool(text.strip())
+        text = text if isinstance(text, str) else None
+        has_text = bool(text and text.strip())
+        n_input, n_output = _usage(completion)
+        if n_input is None or n_output is None:
+            n_input = litellm.token_counter(model=self.name, messages=_messages(prompt))
+            n_output = litellm.token_counter(model=self.name, text=text or "")
         return Response(
             model=self.name,
-            text=text if isinstance(text, str) else None,
+            text=text,
             status="answered" if has_text else "unanswered",
             finish_reason=finish,
             input_tokens=n_input,
             output_tokens=n_output,
-            cost_usd=self._cost_usd(n_input, n_output),
+            cost_usd=self.prices().usd(n_input, n_output, cached_tokens=_cached(completion)),
             latency_s=latency_s,
             detail=None if has_text else f"an empty answer, finish reason {finish}",
+            provider_model=getattr(completion, "model", None),
         )
 
-    def _cost_usd(self, n_input: int | None, n_output: int | None) -> float | None:
-        """By the configured prices, else by litellm's list; None where neither knows."""
-        if n_input is None or n_output is None:
-            return None
-        price_in, price_out = self._settings.input_usd_per_million, self._settings.output_usd_per_million
-        if price_in is not None and price_out is not None:
-            return (n_input * price_in + n_output * price_out) / 1e6
-        try:
-            costs = _litellm().cost_per_token(
-                model=self.name, prompt_tokens=n_input, completion_tokens=n_output
-            )
-        except Exception:  # noqa: BLE001 - an unmapped model raises half a dozen kinds of error
-            return None
-        return float(sum(costs))
+    async def close(self) -> None:
+        """Close litellm's connections; it keeps them by event loop, and this loop is about to end."""
+        litellm = load_litellm()
+        await litellm.close_litellm_async_clients()
+        litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def _cached(completion: Any) -> int:
+    """Tokens of the prompt that the provider had cached; 0 where it does not say."""
+    details = getattr(getattr(completion, "usage", None), "prompt_tokens_details", None)
+    cached = getattr(details, "cached_tokens", None)
+    return cached if isinstance(cached, int) else 0
+
+
+def _messages(prompt: Prompt) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in prompt.messages]
+
+
+def _usage(completion: Any) -> tuple[int | None, int | None]:
+    """Tokens in and out; litellm fills a missing usage with zeros, and no prompt has zero tokens."""
+    usage = getattr(completion, "usage", None)
+    n_input, n_output = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    if not isinstance(n_input, int) or not isinstance(n_output, int) or n_input <= 0 or n_output < 0:
+        return None, None
+    return n_input, n_output
 
 
 def _key_of(settings: ModelSettings) -> str | None:
@@ -202,16 +232,3 @@ def _key_of(settings: ModelSettings) -> str | None:
             remedy=f"Export {settings.api_key_env}, or correct `api_key_env` of this model.",
         )
     return key
-
-
-def _positive(value: object) -> int | None:
-    return value if isinstance(value, int) and value > 0 else None
-
-
-def _wait_before_retry(error: Exception) -> bool | float:
-    """Whether to try again, and after how long where the provider says so."""
-    if not isinstance(error, Fault) or not error.is_transient:
-        return False
-    if error.retry_after_s is None:
-        return True
-    return min(error.retry_after_s, MAX_RETRY_AFTER_S)

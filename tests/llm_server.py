@@ -7,16 +7,19 @@ with FakeProvider(lambda asked: Reply('{"relations": []}')) as provider:
 
 from __future__ import annotations
 
+import asyncio
 import json
+import socket
+import struct
 import threading
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType, TracebackType
 from typing import Self
 
-from pkgraph.model import Prompt, Response
+from pkgraph.model import CallPolicy, Prompt, Response, WorstCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,10 @@ class Reply:
         usage: Prompt and completion tokens; None leaves the usage out.
         delay_s: Silence before the first byte; closing the server ends it.
         raw: Sent as the body instead of everything above.
+        chunks: Sent as the body one after the other, without a length, until they end or the client hangs up.
+        resets: The connection is reset instead of an answer.
+        n_missing: So many bytes of the body are announced and never sent.
+        holds: After the body the connection stays silent instead of ending; closing the server ends it.
     """
 
     text: str | None = '{"relations": []}'
@@ -53,6 +60,10 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay_s: float = 0.0
     raw: bytes | None = None
+    chunks: Callable[[], Iterator[bytes]] | None = None
+    resets: bool = False
+    n_missing: int = 0
+    holds: bool = False
 
     def encoded(self, model: object) -> bytes:
         if self.raw is not None:
@@ -97,6 +108,8 @@ class FakeProvider:
 
     Attributes:
         asked: Every request in the order of arrival.
+        closing: Set at the end; whoever waits on purpose waits on it.
+        n_bytes_sent: Of bodies.
     """
 
     def __init__(self, script: Script | Reply | Sequence[Reply] = Reply()) -> None:
@@ -104,7 +117,8 @@ class FakeProvider:
             script = (script,)
         self._script = script if callable(script) else in_turn(script)
         self.asked: list[Asked] = []
-        self._closing = threading.Event()
+        self.closing = threading.Event()
+        self.n_bytes_sent = 0
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
@@ -116,7 +130,7 @@ class FakeProvider:
     def reply_to(self, asked: Asked) -> Reply:
         self.asked.append(asked)
         reply = self._script(asked)
-        self._closing.wait(reply.delay_s)
+        self.closing.wait(reply.delay_s)
         return reply
 
     def __enter__(self) -> Self:
@@ -126,7 +140,7 @@ class FakeProvider:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closing.set()
+        self.closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -154,13 +168,26 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         headers = MappingProxyType({name.lower(): value for name, value in self.headers.items()})
         reply = self.server.provider.reply_to(Asked(self.path, body, headers))
+        if reply.resets:
+            # Closing with this option sends RST instead of FIN.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            return
         payload = reply.encoded(body.get("model"))
         self.send_response(reply.status)
         for name, value in {"Content-Type": "application/json", **reply.headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(payload)))
+        if reply.chunks is None:
+            self.send_header("Content-Length", str(len(payload) + reply.n_missing))
         self.end_headers()
-        self.wfile.write(payload)
+        for chunk in reply.chunks() if reply.chunks else (payload,):
+            if self.server.provider.closing.is_set():
+                return
+            self.wfile.write(chunk)
+            self.wfile.flush()
+            self.server.provider.n_bytes_sent += len(chunk)
+        if reply.holds:
+            self.server.provider.closing.wait()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
@@ -174,7 +201,22 @@ class PlainHttpModel:
     name: str = "plain"
     parameters: Mapping[str, object] = field(default_factory=dict)
 
-    def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:
+    at_once: int = 1
+
+    @property
+    def policy(self) -> CallPolicy:
+        return CallPolicy(self.url, max_at_once=self.at_once)
+
+    def worst_case(self, prompt: Prompt) -> WorstCase:
+        return WorstCase(10, 0.01)
+
+    async def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:
+        return await asyncio.to_thread(self._answer, prompt)
+
+    async def close(self) -> None:
+        """Each request has a connection of its own."""
+
+    def _answer(self, prompt: Prompt) -> Response:
         messages = [{"role": message.role, "content": message.content} for message in prompt.messages]
         request = urllib.request.Request(  # noqa: S310 - the loopback server of the test
             f"{self.url}/chat/completions",
@@ -183,4 +225,5 @@ class PlainHttpModel:
         )
         with urllib.request.urlopen(request, timeout=30) as answered:  # noqa: S310
             body = json.load(answered)
-        return Response(self.name, body["choices"][0]["message"]["content"], finish_reason="stop")
+        text = body["choices"][0]["message"]["content"]
+        return Response(self.name, text, finish_reason="stop", cost_usd=0.01)

@@ -1,13 +1,10 @@
 """Stage `llm_responses`: ask what the ledger has no answer to, and keep each answer before anyone sees it.
 
-The promise: an answer that `Ledger.record` acknowledged is never asked for again.
-What a kill can cost is the calls in flight, at most `max_workers`: sent, and the answer not committed.
+The promise: an answer that the ledger acknowledged is never asked for again.
 """
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -15,6 +12,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pkgraph.llm.answers import AnswerKey, StoredAnswer, parameters_json, storable
+from pkgraph.llm.background import Background
+from pkgraph.llm.calling import Account, Outcome, Question, call_all
+from pkgraph.llm.holders import new_holder
+from pkgraph.llm.leases import LEASE_S, Limits
 from pkgraph.llm.replay import ReplayLanguageModel
 from pkgraph.model import Response
 from pkgraph.prompts.rendering import prompt_from
@@ -36,7 +37,9 @@ class Progress:
 
     Attributes:
         n_reused: Answered by the ledger, nothing sent.
-        cost_usd: Known cost of the calls of this run.
+        input_tokens: Of the requests of this run, as far as they are known; likewise `output_tokens`.
+        cost_usd: Of the requests of this run, failed ones included.
+        left_usd: What the budget or the daily cap still allows, whichever is less; None without either.
     """
 
     n_total: int
@@ -44,25 +47,37 @@ class Progress:
     n_answered: int = 0
     n_unanswered: int = 0
     n_failed: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
     cost_usd: float = 0.0
+    left_usd: float | None = None
 
     @property
     def n_done(self) -> int:
         return self.n_reused + self.n_answered + self.n_unanswered + self.n_failed
 
-    def with_outcome(self, response: Response) -> Progress:
-        field = f"n_{response.status}"
+    def after(self, outcome: Outcome) -> Progress:
+        """The same with one request more."""
+        if not outcome.was_sent:
+            return replace(self, n_reused=self.n_reused + 1)
+        response = outcome.answer.response
+        field, usd = f"n_{response.status}", response.cost_usd or 0.0
         return replace(
-            self, **{field: getattr(self, field) + 1}, cost_usd=self.cost_usd + (response.cost_usd or 0.0)
+            self,
+            **({field: getattr(self, field) + 1} if outcome.is_final else {}),
+            input_tokens=self.input_tokens + (response.input_tokens or 0),
+            output_tokens=self.output_tokens + (response.output_tokens or 0),
+            cost_usd=self.cost_usd + usd,
+            left_usd=None if self.left_usd is None else max(0.0, self.left_usd - usd),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
+class _Asked:
     """One prompt to one model for one sample, and what the ledger knows of it."""
 
     key: AnswerKey
-    model: LanguageModel
+    model: LanguageModel | ReplayLanguageModel
     messages: str
     known: StoredAnswer | None
 
@@ -81,7 +96,7 @@ class _Desk:
     attempts: int
     renew_before: Mapping[str, datetime]
 
-    def needs_asking(self, question: _Question) -> bool:
+    def needs_asking(self, question: _Asked) -> bool:
         known = question.known
         if known is None:
             return True
@@ -92,12 +107,14 @@ class _Desk:
             return False
         return self.parse_status(known.response.text or "") != READABLE
 
-    def answer_to(self, question: _Question) -> StoredAnswer:
-        """Call the model; nothing is written yet."""
+    def replayed(self, question: _Asked, model: ReplayLanguageModel) -> StoredAnswer:
+        """What the recorded model says; nothing is written yet."""
         prompt = prompt_from(question.key.prompt_id, question.messages)
+        response = model.answer(prompt, sample=question.key.sample)
+        return self.stored(question, replace(response, text=storable(response.text)))
+
+    def stored(self, question: _Asked, response: Response) -> StoredAnswer:
         asked_at = self.now().astimezone(UTC).isoformat()
-        response = question.model.answer(prompt, sample=question.key.sample)
-        response = replace(response, model=question.key.model, text=storable(response.text))
         return StoredAnswer(question.key, question.next_attempt, response, asked_at)
 
     def note_readings(self, answers: Iterable[StoredAnswer]) -> None:
@@ -108,58 +125,34 @@ class _Desk:
         said = {key: (former, self.parse_status(text)) for key, (former, text) in texts.items() if text}
         self.ledger.note_readings({key: word for key, (former, word) in said.items() if word != former})
 
-    def settle(self, question: _Question) -> StoredAnswer:
-        """Call the model and keep what came; when this returns, it is on disk."""
-        answer = self.answer_to(question)
-        messages = {question.key.prompt_id: question.messages}
-        if answer.response.status != "failed":
-            return self.ledger.record([answer], messages)[0]
-        self.ledger.record_unused(answer, messages)
-        return answer
+    def not_asked(self, question: _Asked) -> StoredAnswer:
+        """The row of a question that may not be asked: how it failed last, or that it was not asked."""
+        failed = self.ledger.last_failure(question.key)
+        if failed is not None:
+            return replace(failed, attempt=question.next_attempt)
+        return self.stored(
+            question, Response(question.key.model, None, "unanswered", detail="it was not asked")
+        )
 
 
-def _replayed(desk: _Desk, questions: Sequence[_Question]) -> Iterator[StoredAnswer]:
+def _replayed(desk: _Desk, questions: Sequence[tuple[_Asked, ReplayLanguageModel]]) -> Iterator[StoredAnswer]:
     """Answers of recorded models: free, so they are read anew, and what the file says now counts.
 
     A prompt that the file lacks is no answer and leaves no trace, so that a later file or model can fill it.
     """
     fresh = []
-    for question in questions:
-        answer, known = desk.answer_to(question), question.known
+    for question, model in questions:
+        answer, known = desk.replayed(question, model), question.known
         if not answer.response.text or (known and known.response.text == answer.response.text):
             yield known or answer
         else:
             fresh.append(answer)
-    yield from desk.ledger.record(fresh, {q.key.prompt_id: q.messages for q in questions})
-
-
-def _asked(desk: _Desk, questions: Sequence[_Question], max_workers: int) -> Iterator[StoredAnswer]:
-    """Answers of live models in the order they come; on any error, what is in flight is still kept."""
-    stop = threading.Event()
-
-    def settle(question: _Question) -> StoredAnswer | None:
-        if stop.is_set():
-            return None
-        try:
-            return desk.settle(question)
-        except BaseException:
-            stop.set()
-            raise
-
-    pool = ThreadPoolExecutor(max_workers=max_workers, thread_name_prefix="asking")
-    try:
-        for future in as_completed([pool.submit(settle, question) for question in questions]):
-            answer = future.result()
-            if answer is not None:
-                yield answer
-    finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+    yield from desk.ledger.record(fresh, {q.key.prompt_id: q.messages for q, _ in questions})
 
 
 def _questions(
-    prompts: pl.DataFrame, models: Sequence[LanguageModel], ledger: Ledger, samples: int
-) -> list[_Question]:
+    prompts: pl.DataFrame, models: Sequence[LanguageModel | ReplayLanguageModel], ledger: Ledger, samples: int
+) -> list[_Asked]:
     spelled = [(model, parameters_json(model.parameters)) for model in models]
     rows = prompts.unique("prompt_id").sort("prompt_id").select("prompt_id", "messages").rows()
     asked = [
@@ -169,62 +162,101 @@ def _questions(
         for sample in range(samples)
     ]
     known = ledger.latest(key for key, _, _ in asked)
-    return [_Question(key, model, messages, known.get(key)) for key, model, messages in asked]
+    return [_Asked(key, model, messages, known.get(key)) for key, model, messages in asked]
 
 
 def ask_all(
     prompts: pl.DataFrame,
-    models: Sequence[LanguageModel],
+    models: Sequence[LanguageModel | ReplayLanguageModel],
     ledger: Ledger,
     *,
     now: Callable[[], datetime],
     samples: int = 1,
-    max_workers: int = 8,
     parse_status: Callable[[str], str] | None = None,
     attempts: int = 1,
     renew_before: Mapping[str, datetime] | None = None,
+    limits: Limits | None = None,
+    lease_s: float = LEASE_S,
+    may_ask: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> pl.DataFrame:
     """Every prompt to every model: from the ledger where it has the answer, else asked and kept there first.
 
     Args:
         prompts: The table `prompts`.
-        models: Names must differ. Recorded models are replayed; live ones are asked by a pool of threads.
+        models: Names must differ. Recorded models are replayed; live ones are asked, many at once.
         ledger: Where answers are kept; it is read first.
-        now: The clock, with a time zone; for `asked_at` alone.
+        now: The clock, with a time zone: for `asked_at`, leases and days.
         samples: Independent samples of each model, >= 1.
-        max_workers: Calls in flight at most, >= 1; `answer` of a live model is called from as many threads.
         parse_status: Says "read" of a text that can be read; with `attempts` > 1 others are asked for again.
         attempts: How often one sample is asked for at most while its answer cannot be read, >= 1.
         renew_before: Moment with a zone, by prompt_id: a live model's answer that was asked for no later than
             that is asked for again under a new attempt; until that one comes the old one counts.
-        on_progress: Called in this thread after each answer.
+        limits: What may be spent, and for which run; None is a run of its own without limits.
+        lease_s: How long a question stays taken after its process died.
+        may_ask: Whether live models may be asked at all; without, the ledger's answers are all there is.
+        on_progress: Called in this thread after each request.
 
     Returns:
         The table `llm_responses`: a row for every prompt, model and sample, answered or not.
 
     Raises:
+        BudgetExceeded: The next request might cost more than is left. It was not sent.
         ProviderGone: No further call can succeed. No new call was started; every answer that came is kept.
+        ProviderError: Too many prompts failed in a row. The same.
         LedgerError: The ledger is out of reach. The run stops.
     """
     desk = _Desk(ledger, now, parse_status, attempts, renew_before or {})
     questions = _questions(prompts, models, ledger, samples)
-    replayed = [q for q in questions if isinstance(q.model, ReplayLanguageModel)]
+    replayed = [(q, q.model) for q in questions if isinstance(q.model, ReplayLanguageModel)]
     live = [q for q in questions if not isinstance(q.model, ReplayLanguageModel)]
-    to_ask = [q for q in live if desk.needs_asking(q)]
+    to_ask = [q for q in live if desk.needs_asking(q)] if may_ask else []
     answers = {q.key: q.known for q in live if q.known is not None}
-    progress = Progress(len(questions), n_reused=len(live) - len(to_ask))
-    report = on_progress or (lambda _: None)
-    report(progress)
-    for source in (_replayed(desk, replayed), _asked(desk, to_ask, max_workers)):
-        for answer in source:
-            # A failed new attempt does not take the place of an answer, even of one that could not be read.
-            if answer.response.status != "failed" or answer.key not in answers:
-                answers[answer.key] = answer
-            progress = progress.with_outcome(answer.response)
-            report(progress)
+    if not may_ask:
+        answers |= {q.key: desk.not_asked(q) for q in live if q.known is None}
+    holder = new_holder()
+    account = Account(ledger, holder, limits or Limits(holder), now, lease_s)
+    left_usd = _left_usd(account) if to_ask else None
+    progress = Progress(len(questions), n_reused=len(live) - len(to_ask), left_usd=left_usd)
+
+    def note(outcome: Outcome) -> None:
+        nonlocal progress
+        # A failed new attempt does not take the place of an answer, even of one that could not be read.
+        if outcome.answer.response.status != "failed" or outcome.answer.key not in answers:
+            answers[outcome.answer.key] = outcome.answer
+        progress = progress.after(outcome)
+        if on_progress is not None:
+            on_progress(progress)
+
+    if on_progress is not None:
+        on_progress(progress)
+    for answer in _replayed(desk, replayed):
+        note(Outcome(answer))
+    _ask(to_ask, account, note)
     desk.note_readings(answers.values())
     return _table(prompts, list(answers.values()))
+
+
+def _ask(to_ask: Sequence[_Asked], account: Account, note: Callable[[Outcome], None]) -> None:
+    """Ask live models; what is in flight when anything goes wrong is still kept."""
+    questions = [
+        Question(q.key, q.model, q.messages, q.next_attempt)
+        for q in to_ask
+        if not isinstance(q.model, ReplayLanguageModel)
+    ]
+    if questions:
+        Background[Outcome](lambda emit, stop: call_all(questions, account, emit, stop)).run(note)
+
+
+def _left_usd(account: Account) -> float | None:
+    limits = account.limits
+    spent = account.ledger.spent(limits, account.now())
+    left = [
+        max(0.0, limit - so_far)
+        for limit, so_far in ((limits.budget_usd, spent.run_usd), (limits.daily_cap_usd, spent.day_usd))
+        if limit is not None
+    ]
+    return min(left, default=None)
 
 
 def _table(prompts: pl.DataFrame, answers: Sequence[StoredAnswer]) -> pl.DataFrame:

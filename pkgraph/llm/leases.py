@@ -5,7 +5,7 @@ Ledger.renew    -> the holder is alive
 Ledger.settle   -> the answer is kept, its cost is known, the lease is over; one commit for many
 Ledger.release  -> nothing was sent
 
-A lease that runs out belonged to a process that died: its request may have been paid for, so what was set
+A lease that runs out, or whose process is gone, is lost: its request may have been paid for, so what was set
 aside for it counts as spent, and the question is free for the next one.
 """
 
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import sqlalchemy as sa
 
+from pkgraph.llm.holders import is_gone
 from pkgraph.llm.ledger_tables import LEASES, RESPONSES, UNUSED_CALLS
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 _IS_OPEN = LEASES.c.state == "open"
 LEASE_S = 30.0
-"""How long a lease lasts; its holder renews it three times as often. After a kill -9 the questions that were
-in flight wait as long, all others do not."""
+"""How long a lease lasts; its holder renews it three times as often. Where a machine dies, the questions that
+were in flight wait as long, all others do not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +185,13 @@ def _day(now: datetime) -> str:
 
 
 def bury_the_dead(connection: sa.Connection, holder: str, now: datetime) -> None:
-    """Leases of others that ran out are lost; what was set aside for them counts as spent."""
-    dead = sa.and_(_IS_OPEN, LEASES.c.expires_at <= now.timestamp(), LEASES.c.holder != holder)
+    """Leases of others that ran out, or whose process is gone, are lost: what was set aside is spent."""
+    others = connection.scalars(
+        sa.select(LEASES.c.holder).distinct().where(_IS_OPEN, LEASES.c.holder != holder)
+    )
+    gone = [other for other in others if is_gone(other)]
+    ran_out = sa.and_(LEASES.c.expires_at <= now.timestamp(), LEASES.c.holder != holder)
+    dead = sa.and_(_IS_OPEN, sa.or_(ran_out, LEASES.c.holder.in_(gone)))
     copied = [LEASES.c[name] for name in ("prompt_id", "model", "parameters", "sample", "attempt")]
     names = [*(column.name for column in copied), "status", "cost_usd", "detail", "asked_at"]
     lost = sa.select(

@@ -260,6 +260,16 @@ class Ledger:
         with self._reads() as connection:
             return connection.scalar(sa.select(PROMPTS.c.messages).where(PROMPTS.c.prompt_id == prompt_id))
 
+    def last_failure(self, key: AnswerKey) -> StoredAnswer | None:
+        """The newest call for this key that brought no answer."""
+        is_it = [UNUSED_CALLS.c[name] == value for name, value in key._asdict().items()]
+        query = sa.select(UNUSED_CALLS, sa.null().label("parse_status")).where(
+            *is_it, UNUSED_CALLS.c.status == "failed"
+        )
+        with self._reads() as connection:
+            row = connection.execute(query.order_by(UNUSED_CALLS.c.sequence.desc()).limit(1)).first()
+        return _stored(row) if row is not None else None
+
     def answer(self, response_id: str) -> StoredAnswer | None:
         """One answer by its key."""
         query = _ANSWERS.where(RESPONSES.c.response_id == response_id)

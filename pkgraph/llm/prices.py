@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pkgraph.model import Message
+
+# What a provider's template adds around a message, role and separators; the largest known is below 10.
+_TOKENS_A_MESSAGE = 16
+_TOKENS_A_PROMPT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +50,9 @@ class Prices:
         if self.batch_input_usd is None or self.batch_output_usd is None:
             return None
         return input_tokens * self.batch_input_usd + output_tokens * self.batch_output_usd
+
+
+def most_tokens(messages: Sequence[Message], schema: str = "") -> int:
+    """More tokens than any tokenizer makes of these messages and this schema: none is shorter than a byte."""
+    n_bytes = sum(len(m.content.encode("utf-8", "surrogatepass")) + _TOKENS_A_MESSAGE for m in messages)
+    return n_bytes + len(schema.encode()) + _TOKENS_A_PROMPT

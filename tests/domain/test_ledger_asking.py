@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ import pytest
 
 from pkgraph.errors import ProviderGone
 from pkgraph.llm import Ledger, Progress, ReplayLanguageModel, ask_all
-from pkgraph.model import Message, Prompt, Response, prompt_id
+from pkgraph.model import CallPolicy, Message, Prompt, Response, WorstCase, prompt_id
 from pkgraph.prompts.rendering import messages_json
 from pkgraph.tables import LLM_RESPONSES, PROMPTS
 
@@ -41,12 +40,23 @@ class Scripted:
     name: str = "live"
     parameters: Mapping[str, object] = field(default_factory=lambda: {"temperature": 0.2})
     asked: Counter[str] = field(default_factory=Counter)
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    is_closed: bool = False
 
-    def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:
-        with self.lock:
-            self.asked[prompt.messages[-1].content] += 1
+    at_once: int = 8
+
+    @property
+    def policy(self) -> CallPolicy:
+        return CallPolicy(self.name, max_at_once=self.at_once, first_wait_s=0.0)
+
+    def worst_case(self, prompt: Prompt) -> WorstCase:
+        return WorstCase(10, 0.5)
+
+    async def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:
+        self.asked[prompt.messages[-1].content] += 1
         return self.script(prompt.messages[-1].content)
+
+    async def close(self) -> None:
+        self.is_closed = True
 
 
 @pytest.fixture
@@ -103,7 +113,7 @@ def test_the_result_does_not_depend_on_the_order_of_answers(tmp_path: Path) -> N
     frames = []
     for workers in (1, 7):
         with Ledger.open(tmp_path / f"{workers}.sqlite") as ledger:
-            frames.append(ask_all(prompts(*"abcdefgh"), [Scripted()], ledger, now=now, max_workers=workers))
+            frames.append(ask_all(prompts(*"abcdefgh"), [Scripted(at_once=workers)], ledger, now=now))
 
     assert frames[0].equals(frames[1])
 
@@ -200,10 +210,10 @@ def test_a_provider_that_is_gone_stops_the_run_and_every_answer_is_kept(ledger: 
             raise ProviderGone("wrong key")
         return Response("live", question)
 
-    model = Scripted(script)
+    model = Scripted(script, at_once=1)
     ordered = list(prompts(*"abcdefgh")["rationale"])
     with pytest.raises(ProviderGone):
-        ask_all(prompts(*"abcdefgh"), [model], ledger, now=now, max_workers=1)
+        ask_all(prompts(*"abcdefgh"), [model], ledger, now=now)
 
     before = ordered[: ordered.index("c")]
     assert sorted(model.asked) == sorted([*before, "c"])
@@ -215,9 +225,9 @@ def test_an_interrupted_run_keeps_what_is_in_flight(ledger: Ledger) -> None:
         if progress.n_answered == 2:
             raise KeyboardInterrupt
 
-    model = Scripted()
+    model = Scripted(at_once=2)
     with pytest.raises(KeyboardInterrupt):
-        ask_all(prompts(*"abcdefgh"), [model], ledger, now=now, max_workers=2, on_progress=interrupt)
+        ask_all(prompts(*"abcdefgh"), [model], ledger, now=now, on_progress=interrupt)
 
     assert ledger.totals().n_answers == model.asked.total() >= 2
 

@@ -1,4 +1,4 @@
-"""The real litellm client against a real HTTP server that misbehaves."""
+"""The real litellm client, behind the ledger, against a real HTTP server that misbehaves."""
 
 from __future__ import annotations
 
@@ -6,105 +6,141 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from pkgraph.errors import InputError, ProviderGone
-from pkgraph.model import Message, Prompt, Response
+from pkgraph.errors import CallFailed, InputError, ProviderError, ProviderGone
+from pkgraph.llm.calling import MAX_FAILED_IN_A_ROW
 from pkgraph.settings import ModelSettings
-from resources.litellm_model import LiteLLMModel, close_connections
+from resources.litellm_model import LiteLLMModel
 from resources.provider_faults import Redaction, retry_after_s
+from tests.asking import KEY, ask, last_progress, live_model, one_answer
 from tests.llm_server import FakeProvider, Reply
 
-KEY = "sk-canary-0123456789abcdef"
-PROMPT = Prompt("p", (Message("system", "s"), Message("user", "u")))
 NO_CHOICES = b'{"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": []}'
+BROKEN = {
+    "500": Reply("down", 500),
+    "502": Reply("down", 502),
+    "503": Reply("down", 503),
+    "529": Reply("overloaded", 529),
+    "429": Reply("slow down", 429),
+    "429 with garbage": Reply("slow down", 429, headers={"Retry-After": "soon"}),
+    "429 in the past": Reply("slow", 429, headers={"Retry-After": "Mon, 23 Nov 2020 10:00:30 GMT"}),
+    "reset": Reply(resets=True),
+    "half a body": Reply(n_missing=100),
+    "html": Reply(raw=b"<html>oops</html>"),
+    "empty": Reply(raw=b""),
+    "no choices": Reply(raw=NO_CHOICES),
+}
+# Refused or reset before an answer began, nothing was worked on; after a 200 the provider may bill.
+UNBILLED = {"500", "502", "503", "529", "429", "429 with garbage", "429 in the past"}
 
 
-@contextmanager
-def live(provider: FakeProvider, **settings: object) -> Iterator[LiteLLMModel]:
-    fields = {"name": "openai/mine", "api_base": provider.url, "timeout_s": 10, **settings}
-    try:
-        yield LiteLLMModel(ModelSettings.model_validate(fields), api_key=KEY, first_wait_s=0.02)
-    finally:
-        close_connections()
-
-
-def answer_to(script: Reply | list[Reply], **settings: object) -> tuple[Response, int]:
-    with FakeProvider(script) as provider, live(provider, **settings) as model:
-        return model.answer(PROMPT), len(provider.asked)
+def drip() -> Iterator[bytes]:
+    while True:
+        time.sleep(0.2)
+        yield b" "
 
 
 def test_an_answer_comes_back_with_its_usage() -> None:
-    with FakeProvider(Reply("hello", usage=(7, 3))) as provider, live(provider, max_tokens=50) as model:
-        answer = model.answer(PROMPT)
+    with FakeProvider(Reply("hello", usage=(7, 3))) as provider:
+        answer = one_answer(live_model(provider.url, max_tokens=50))
         body, headers = provider.asked[0].body, provider.asked[0].headers
 
     assert (answer.text, answer.status, answer.finish_reason) == ("hello", "answered", "stop")
-    assert (answer.input_tokens, answer.output_tokens, answer.cost_usd) == (7, 3, None)
+    assert (answer.input_tokens, answer.output_tokens, answer.cost_usd) == (7, 3, 0.0)
     assert body["messages"] == [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
     assert (body["model"], body["max_tokens"], body["temperature"]) == ("mine", 50, 0.2)
+    assert "response_format" not in body
     assert headers["authorization"] == f"Bearer {KEY}"
 
 
-def test_configured_prices_make_the_cost() -> None:
-    answer, _ = answer_to(Reply(usage=(1000, 10)), input_usd_per_million=2, output_usd_per_million=5)
+def test_a_model_is_held_to_the_form_of_an_answer_where_it_can_be(tmp_path: Path) -> None:
+    from resources.language_models import open_model
 
-    assert answer.cost_usd == pytest.approx(1000 * 2e-6 + 10 * 5e-6)
+    with FakeProvider() as provider:
+        for number, (name, wish) in enumerate([("openai/gpt-4o-mini", None), ("openai/mine", True)]):
+            fields = {"name": name, "api_base": provider.url, "structured_output": wish}
+            model = open_model(
+                ModelSettings.model_validate(
+                    {**fields, "input_usd_per_million": 0, "output_usd_per_million": 0}
+                )
+            )
+            assert isinstance(model, LiteLLMModel)
+            ask(model, tmp_path / str(number))
+        formats = [asked.body["response_format"] for asked in provider.asked]
 
-
-def test_a_known_model_has_litellm_s_price() -> None:
-    with (
-        FakeProvider(Reply(usage=(1000, 10))) as provider,
-        live(provider, name="openai/gpt-4o-mini") as model,
-    ):
-        assert model.answer(PROMPT).cost_usd == pytest.approx(1000 * 0.15e-6 + 10 * 0.6e-6)
-
-
-@pytest.mark.parametrize("usage", [None, (-5, -1), (0, 0)])
-def test_a_usage_that_was_not_told_is_unknown(usage: tuple[int, int] | None) -> None:
-    answer, _ = answer_to(Reply("x", usage=usage), input_usd_per_million=1, output_usd_per_million=1)
-
-    assert (answer.input_tokens, answer.output_tokens, answer.cost_usd) == (None, None, None)
-
-
-def test_after_a_429_the_answer_comes_and_the_wait_is_the_one_asked_for() -> None:
-    started = time.monotonic()
-    answer, n_asked = answer_to([Reply("slow down", 429, headers={"Retry-After": "1"}), Reply("ok")])
-
-    assert (answer.text, n_asked) == ("ok", 2)
-    assert 1.0 <= time.monotonic() - started < 3.0
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        Reply("down", 500),
-        Reply("down", 503),
-        Reply("down", 529),
-        Reply("slow down", 429),
-        Reply(raw=b"<html>oops</html>"),
-        Reply(raw=b""),
-        Reply(raw=NO_CHOICES),
-    ],
-    ids=["500", "503", "529", "429", "html", "empty", "no choices"],
-)
-def test_as_many_requests_are_sent_as_attempts_are_configured_and_then_it_failed(reply: Reply) -> None:
-    answer, n_asked = answer_to(reply, attempts=3)
-
-    assert (answer.status, answer.text, n_asked) == ("failed", None, 3)
-    assert answer.detail
+    assert formats[0] == formats[1]
+    assert isinstance(formats[0], dict)
+    schema = formats[0]["json_schema"]["schema"]
+    statement = schema["properties"]["relations"]["items"]
+    assert formats[0]["json_schema"]["strict"] is True
+    assert statement["properties"]["relation"]["enum"] == [
+        "complement",
+        "ingredient",
+        "accessory",
+        "occasion",
+        "audience",
+        "substitute",
+    ]
+    assert statement["required"] == ["relation", "rationale", "product", "explanation", "confidence"]
 
 
-def test_a_question_the_provider_refuses_is_not_repeated() -> None:
-    answer, n_asked = answer_to(Reply("context too long", 400))
+@pytest.mark.parametrize("fault", BROKEN)
+def test_as_many_requests_are_sent_as_attempts_are_configured_and_then_it_failed(
+    fault: str, tmp_path: Path
+) -> None:
+    with FakeProvider(BROKEN[fault]) as provider:
+        model = live_model(provider.url, attempts=3, input_usd_per_million=1e6)
+        (row,) = ask(model, tmp_path / "ledger").to_dicts()
+        cost_usd = last_progress(model, tmp_path / "other").cost_usd
 
-    assert (answer.status, n_asked) == ("failed", 1)
-    assert "context too long" in (answer.detail or "")
+    assert (row["status"], row["text"], len(provider.asked)) == ("failed", None, 6)
+    assert row["detail"]
+    assert (cost_usd == 0) == (fault in UNBILLED)
+
+
+def test_a_prompt_that_the_provider_refuses_is_not_repeated(tmp_path: Path) -> None:
+    with FakeProvider(Reply("context too long", 400)) as provider:
+        (row,) = ask(live_model(provider.url), tmp_path / "ledger").to_dicts()
+
+    assert (row["status"], len(provider.asked)) == ("failed", 1)
+    assert "context too long" in row["detail"]
+
+
+@pytest.mark.parametrize(("header", "least_s"), [("1", 1.0), ("date", 0.5)], ids=["in seconds", "as a date"])
+def test_after_a_429_nobody_asks_before_the_moment_that_the_provider_named(
+    header: str, least_s: float, tmp_path: Path
+) -> None:
+    """Sixteen are on the way; one of them is told to wait, and none is sent until then."""
+    arrivals: list[tuple[float, int]] = []
+
+    def script(_: object) -> Reply:
+        arrivals.append((time.monotonic(), len(arrivals)))
+        if len(arrivals) > 1:
+            return Reply("ok", delay_s=0.1)
+        moment = datetime.fromtimestamp(time.time() + 1.5, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        return Reply("slow down", 429, headers={"Retry-After": moment if header == "date" else header})
+
+    with FakeProvider(script) as provider:
+        model = live_model(provider.url, max_concurrency=4, attempts=2)
+        rows = ask(model, tmp_path / "ledger", 12)
+    moments = [moment for moment, _ in arrivals]
+    late = [moment for moment in moments if moment - moments[0] >= least_s]
+
+    assert rows["status"].to_list() == ["answered"] * 12
+    assert len(arrivals) == 13
+    assert len(late) >= 13 - 4  # those in flight when the 429 came are the only early ones
+
+
+def test_a_wait_of_an_hour_is_cut_to_what_a_run_can_bear() -> None:
+    from pkgraph.llm.retrying import Backoff
+
+    backoff = Backoff(1.0, lambda low, high: high, lambda: True)
+
+    assert backoff(CallFailed("x", is_transient=True, retry_after_s=3600)) == 120
 
 
 @pytest.mark.parametrize(
@@ -112,12 +148,14 @@ def test_a_question_the_provider_refuses_is_not_repeated() -> None:
     [Reply(f"wrong key {KEY}", s) for s in (401, 403, 404)] + [Reply(f"insufficient_quota {KEY}", 429)],
     ids=["401", "403", "404", "no credit"],
 )
-def test_a_provider_that_refuses_every_call_is_gone_and_its_words_hold_no_key(reply: Reply) -> None:
-    with FakeProvider(reply) as provider, live(provider) as model:
-        with pytest.raises(ProviderGone) as gone:
-            model.answer(PROMPT)
+def test_a_provider_that_refuses_every_call_is_gone_and_its_words_hold_no_key(
+    reply: Reply, tmp_path: Path
+) -> None:
+    with FakeProvider(reply) as provider, pytest.raises(ProviderGone) as gone:
+        ask(live_model(provider.url, max_concurrency=1), tmp_path / "ledger", 20)
 
-        assert len(provider.asked) == 1
+    # Besides the one refused, the one that stood ready behind it.
+    assert len(provider.asked) <= 2
     assert "[redacted]" in gone.value.what
     error: BaseException | None = gone.value
     while error is not None:
@@ -125,26 +163,59 @@ def test_a_provider_that_refuses_every_call_is_gone_and_its_words_hold_no_key(re
         error = error.__context__
 
 
-def test_a_failed_answer_holds_no_key(capfd: pytest.CaptureFixture[str]) -> None:
-    answer, _ = answer_to(Reply(f"your key {KEY} is tired", 500), attempts=2)
+def test_a_failed_answer_holds_no_key(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    with FakeProvider(Reply(f"your key {KEY} is tired", 500)) as provider:
+        (row,) = ask(live_model(provider.url, attempts=2), tmp_path / "ledger").to_dicts()
 
-    assert "your key [redacted] is tired" in (answer.detail or "")
+    assert "your key [redacted] is tired" in row["detail"]
     assert "canary" not in "".join(capfd.readouterr())
+    assert b"canary" not in (tmp_path / "ledger").read_bytes()
 
 
-def test_a_hanging_provider_is_cut_off_at_the_deadline() -> None:
-    started = time.monotonic()
-    answer, n_asked = answer_to(Reply(delay_s=30), timeout_s=0.5, attempts=2)
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(delay_s=60), Reply(chunks=drip), Reply(n_missing=10, holds=True)],
+    ids=["silent", "a byte every 0.2 s", "stalled in the body"],
+)
+def test_the_deadline_of_an_attempt_holds_within_a_tenth(reply: Reply) -> None:
+    with FakeProvider(Reply()) as warm:
+        one_answer(live_model(warm.url))
+    with FakeProvider(reply) as provider:
+        started = time.monotonic()
+        with pytest.raises(CallFailed, match="no answer within 2 s") as failed:
+            one_answer(live_model(provider.url, timeout_s=2))
+        elapsed_s = time.monotonic() - started
 
-    assert (answer.status, answer.detail, n_asked) == ("failed", "no answer within 0.5 s", 2)
-    assert 1.0 <= time.monotonic() - started < 2.0
+    assert failed.value.is_transient
+    assert failed.value.may_be_billed
+    assert 2.0 <= elapsed_s < 2.2
 
 
-def test_a_refused_connection_fails_the_prompt_and_not_the_run() -> None:
+def test_a_refused_connection_fails_the_prompt_and_not_the_run(tmp_path: Path) -> None:
     with FakeProvider() as provider:
         pass
-    with live(provider, attempts=2) as model:
-        assert model.answer(PROMPT).status == "failed"
+    model = live_model(provider.url, attempts=2, input_usd_per_million=1e6)
+
+    assert ask(model, tmp_path / "ledger")["status"].to_list() == ["failed"]
+    assert last_progress(model, tmp_path / "other").cost_usd == 0  # nothing was sent
+
+
+@pytest.mark.parametrize("host", ["https://127.0.0.1:{port}/v1", "http://no-such-host.invalid/v1"])
+def test_no_tls_and_no_name_are_failures_that_may_pass(host: str, tmp_path: Path) -> None:
+    with FakeProvider() as provider:
+        url = host.format(port=provider.url.split(":")[2].split("/")[0])
+        with pytest.raises(CallFailed) as failed:
+            one_answer(live_model(url))
+
+    assert failed.value.is_transient
+    assert not failed.value.may_be_billed
+
+
+def test_a_provider_that_is_down_is_left_alone_after_a_while(tmp_path: Path) -> None:
+    with FakeProvider(Reply("down", 500)) as provider, pytest.raises(ProviderError, match="in a row"):
+        ask(live_model(provider.url, attempts=1, max_concurrency=1), tmp_path / "ledger", 100)
+
+    assert MAX_FAILED_IN_A_ROW <= len(provider.asked) <= MAX_FAILED_IN_A_ROW + 2
 
 
 @pytest.mark.parametrize(
@@ -156,29 +227,17 @@ def test_a_refused_connection_fails_the_prompt_and_not_the_run() -> None:
     ],
 )
 def test_an_answer_without_text_says_why(reply: Reply, status: str, finish: str) -> None:
-    answer, n_asked = answer_to(reply)
+    with FakeProvider(reply) as provider:
+        answer = one_answer(live_model(provider.url))
 
-    assert (answer.status, answer.finish_reason, n_asked) == (status, finish, 1)
+    assert (answer.status, answer.finish_reason) == (status, finish)
     assert answer.input_tokens == 100  # paid all the same
 
 
-def test_many_threads_share_one_model() -> None:
-    with FakeProvider(lambda _: Reply("x", delay_s=0.2)) as provider, live(provider) as model:
-        model.answer(PROMPT)
-        started = time.monotonic()
-        with ThreadPoolExecutor(16) as pool:
-            answers = list(pool.map(lambda _: model.answer(PROMPT), range(16)))
-        elapsed_s = time.monotonic() - started
-
-    assert {answer.text for answer in answers} == {"x"}
-    assert elapsed_s < 16 * 0.2 / 2
-
-
-def test_a_model_answers_again_after_its_connections_were_closed() -> None:
-    with FakeProvider(Reply("x")) as provider, live(provider) as model:
-        assert model.answer(PROMPT).text == "x"
-        close_connections()
-        assert model.answer(PROMPT).text == "x"
+def test_a_model_answers_again_in_another_event_loop() -> None:
+    with FakeProvider(Reply("x")) as provider:
+        model = live_model(provider.url)
+        assert [one_answer(model).text for _ in range(3)] == ["x"] * 3
 
 
 def test_the_key_comes_from_the_variable_that_the_settings_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,13 +246,11 @@ def test_the_key_comes_from_the_variable_that_the_settings_name(monkeypatch: pyt
     with pytest.raises(InputError, match="MY_SHOP_KEY is not set"):
         LiteLLMModel(settings)
     monkeypatch.setenv("MY_SHOP_KEY", "my-own-word")
-    with FakeProvider(Reply("no my-own-word", 500)) as provider:
-        here = settings.model_copy(update={"api_base": provider.url, "attempts": 1})
-        detail = LiteLLMModel(here).answer(PROMPT).detail or ""
-        close_connections()
+    with FakeProvider(Reply("no my-own-word", 500)) as provider, pytest.raises(CallFailed) as failed:
+        one_answer(LiteLLMModel(settings.model_copy(update={"api_base": provider.url})))
 
     assert provider.asked[0].headers["authorization"] == "Bearer my-own-word"
-    assert "no [redacted]" in detail
+    assert "no [redacted]" in failed.value.what
 
 
 def test_importing_the_door_imports_no_provider() -> None:
