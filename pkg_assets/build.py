@@ -13,24 +13,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from uuid import uuid4
 
 import polars as pl
 
+from pkg_assets.asking import ask_ahead, live_models, n_open, spoken
 from pkg_assets.instance import build_instance, environment, prepare_dagster
 from pkg_assets.runs import Runner, sweep_dead_runs
 from pkg_assets.staleness import prompts_by_category
-from pkgraph.errors import BudgetExceeded, InputError, LedgerError, ProviderGone
+from pkgraph.errors import BudgetExceeded, InputError, LedgerError, ProviderError
 from pkgraph.home import Home
-from pkgraph.llm import Ledger, ReplayLanguageModel
-from pkgraph.settings import Settings, read_settings, settings_from
+from pkgraph.llm import Ledger, Limits, Progress, ReplayLanguageModel
+from pkgraph.settings import Settings, ledger_place, read_settings, settings_from
 from pkgraph.tables import KINDS
+from resources.language_models import LanguageModels
 from resources.table_store import TableStore
 
 __all__ = ["Choice", "Request", "build", "environment", "prepare"]
 
 
 class Tick(Protocol):
-    def __call__(self, step: str, done: int, total: int) -> None: ...
+    """Hears that `done` of `total` pieces of a step are finished, and what else there is to say."""
+
+    def __call__(self, step: str, done: int, total: int, said: str = "", /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Choice:
     answers: Path | None = None
     model: str | None = None
     api_base: str | None = None
+    usd_per_million: tuple[float, float] | None = None
 
     @property
     def is_nothing(self) -> bool:
@@ -55,9 +61,11 @@ class Request:
     Attributes:
         categories: Titles or keys; none means every category that can be answered.
         channel: Publish there instead of to the main channel.
+        budget_usd: What live models may cost in this build; None is what the settings say, 0 asks nothing.
     """
 
     categories: tuple[str, ...] = ()
+    budget_usd: float | None = None
     accept_uncertified: str | None = None
     accept_sku_loss: str | None = None
     channel: str | None = None
@@ -99,7 +107,9 @@ def chosen_settings(home: Home, choice: Choice, project: Path) -> Settings:
             {"name": name, "answers": str(choice.answers.resolve())} for name in _recorded(choice.answers)
         ]
     if choice.model:
-        data["models"] = [{"name": choice.model, "api_base": choice.api_base}]
+        paid_in, paid_out = choice.usd_per_million or (None, None)
+        prices = {"input_usd_per_million": paid_in, "output_usd_per_million": paid_out}
+        data["models"] = [{"name": choice.model, "api_base": choice.api_base, **prices}]
     if "models" not in data:
         raise InputError("No model is named.", remedy="Give --answers FILE, --model NAME or --settings FILE.")
     return settings_from(data, name="the command line")
@@ -130,12 +140,15 @@ class BuildReport:
     failures: dict[str, str] = field(default_factory=dict)
     published: dict[str, object] = field(default_factory=dict)
     refused: str | None = None
+    asked: str | None = None
 
     @property
     def exit_code(self) -> int:
         return 3 if self.refused else 0
 
     def lines(self) -> Iterator[str]:
+        if self.asked:
+            yield f"Asked: {self.asked}."
         yield f"{self.n_categories} categories distilled, {self.n_undistilled} of the shop not yet."
         for key, reason in sorted(self.failures.items()):
             yield f"  {key}: {reason}"
@@ -163,9 +176,11 @@ def build(home: Home, request: Request, *, tick: Tick, may_ask: Callable[[str], 
     report = BuildReport()
     with build_instance(home) as instance:
         sweep_dead_runs(instance)
-        runner = Runner(build_defs(), instance)
+        # What is to be asked is asked ahead, once for all; the runs of the categories read the ledger.
+        closed = LanguageModels(home=str(home.root), may_ask=False)
+        runner = Runner(build_defs(language_models=closed), instance)
         _single(runner, "read_catalog", tick, "reading the catalog")
-        keys = _categories(home, request, report, may_ask)
+        keys = _categories(home, request, report, tick, may_ask)
         _each(runner, "distil_category", keys, report, tick, "distilling")
         _single(runner, "train_classifier", tick, "training the classifier")
         _each(
@@ -183,7 +198,7 @@ def _single(runner: Runner, job: str, tick: Tick, step: str) -> None:
     tick(step, 1, 1)
 
 
-OF_ALL = (ProviderGone, InputError, BudgetExceeded, LedgerError)
+OF_ALL = (ProviderError, InputError, BudgetExceeded, LedgerError)
 """What one category fails by, every other one would: a missing key, a provider that refuses, no ledger."""
 
 
@@ -200,28 +215,51 @@ def _each(runner: Runner, job: str, keys: Sequence[str], report: BuildReport, ti
 
 
 def _categories(
-    home: Home, request: Request, report: BuildReport, may_ask: Callable[[str], bool]
+    home: Home, request: Request, report: BuildReport, tick: Tick, may_ask: Callable[[str], bool]
 ) -> list[str]:
-    """The partitions to run: those asked for, else those whose answers are recorded or may be asked for."""
+    """The partitions to run, after asking: those named, else those with answers or that may be asked for."""
     settings = read_settings(home.settings)
     kinds = TableStore(home=str(home.root)).read(KINDS.name)
     if kinds is None:
         raise InputError("The catalog was never read.", remedy="Run `pkgraph build`.")
     prompts = prompts_by_category(kinds, settings)
     wanted = prompts.filter(is_wanted(prompts, request.categories)) if request.categories else prompts
-    live = [model.name for model in settings.models if not model.answers]
-    answered = _answered(home, settings, wanted)
-    n_open = wanted.height - wanted.filter(pl.col("prompt_id").is_in(list(answered))).height
-    if live and n_open:
-        tokens = int(wanted["input_tokens"].sum())
-        plan = f"Up to {n_open} prompts (some {tokens:,} tokens) would be sent to {', '.join(live)}."
-        live = live if may_ask(plan) else []
-    if not live and not request.categories:
-        wanted = wanted.filter(pl.col("prompt_id").is_in(list(answered)))
+    has_asked = _ask(home, request, kinds, wanted, report, tick, may_ask)
+    if not has_asked and not request.categories:
+        wanted = wanted.filter(pl.col("prompt_id").is_in(list(_answered(home, settings, wanted))))
     keys = wanted["category_key"].unique().sort().to_list()
     report.n_categories = len(keys)
     report.n_undistilled = prompts["category_key"].n_unique() - len(keys)
     return keys
+
+
+def _ask(
+    home: Home,
+    request: Request,
+    kinds: pl.DataFrame,
+    wanted: pl.DataFrame,
+    report: BuildReport,
+    tick: Tick,
+    may_ask: Callable[[str], bool],
+) -> bool:
+    """Have live models answer what is open; False where there is none that may be asked."""
+    settings = read_settings(home.settings)
+    budget_usd = settings.spending.budget_usd if request.budget_usd is None else request.budget_usd
+    if budget_usd == 0 or all(model.answers for model in settings.models):
+        return False
+    models, ids = live_models(settings), wanted["prompt_id"].to_list()
+    if n := n_open(home, models, ids):
+        tokens, names = int(wanted["input_tokens"].sum()), ", ".join(model.name for model in models)
+        if not may_ask(f"Up to {n} prompts (some {tokens:,} tokens) would be sent to {names}."):
+            return False
+        limits = Limits(f"build {uuid4().hex}", budget_usd, settings.spending.daily_cap_usd)
+
+        def hear(progress: Progress) -> None:
+            report.asked = spoken(progress)
+            tick("asking", progress.n_done, progress.n_total, report.asked)
+
+        ask_ahead(home, settings, kinds, models, ids, limits=limits, on_progress=hear)
+    return True
 
 
 def is_wanted(prompts: pl.DataFrame, categories: tuple[str, ...]) -> pl.Expr:
@@ -245,8 +283,9 @@ def _answered(home: Home, settings: Settings, prompts: pl.DataFrame) -> set[str]
     for model in settings.models:
         if model.answers:
             found.update(ReplayLanguageModel(model.name, model.answers).prompt_ids)
-    if home.ledger.exists():
-        with Ledger.open(home.ledger) as ledger:
+    place = ledger_place(home)
+    if place != home.ledger or home.ledger.exists():
+        with Ledger.open(place) as ledger:
             found.update(ledger.answered_at(prompts["prompt_id"]))
     return found
 

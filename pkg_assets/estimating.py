@@ -91,7 +91,9 @@ def estimate_build(home: Home, choice: Choice, project: Path, categories: tuple[
     )
     if categories:
         prompts = prompts.filter(is_wanted(prompts, categories))
-    with Ledger.open(home.ledger) if home.ledger.exists() else nullcontext() as ledger:
+    place = settings.ledger.url or home.ledger
+    is_there = settings.ledger.url is not None or home.ledger.exists()
+    with Ledger.open(place) if is_there else nullcontext() as ledger:
         rows = estimate(prompts, map(_Model, settings.models), ledger)
     asked = kinds.filter(pl.col("category_key").is_in(prompts["category_key"].implode()))
     return Estimate(rows, int(asked["n_skus"].sum()), asked.height)

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import time
+import warnings
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ def load_litellm() -> Any:
     import litellm
     from litellm.llms.custom_httpx.http_handler import AsyncHTTPHandler
 
+    # Its types make pydantic warn the first time that they are used.
+    warnings.filterwarnings("ignore", message=".*`ReadOnly` qualifier", category=UserWarning)
     litellm.suppress_debug_info = True
     litellm.turn_off_message_logging = True
     litellm.telemetry = False
@@ -180,8 +183,10 @@ class LiteLLMModel:
         has_text = bool(text and text.strip())
         n_input, n_output = _usage(completion)
         if n_input is None or n_output is None:
-            n_input = litellm.token_counter(model=self.name, messages=_messages(prompt))
-            n_output = litellm.token_counter(model=self.name, text=text or "")
+            # By the bare name: with the provider in front, litellm takes another tokenizer (8 % more tokens).
+            bare = self.name.rpartition("/")[2]
+            n_input = litellm.token_counter(model=bare, messages=_messages(prompt))
+            n_output = litellm.token_counter(model=bare, text=text or "")
         return Response(
             model=self.name,
             text=text,

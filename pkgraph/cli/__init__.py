@@ -18,7 +18,7 @@ from pkgraph.cli.labelling import labels
 from pkgraph.cli.reading import recommend, search
 from pkgraph.cli.serving import serve
 from pkgraph.cli.snapshots import rollback, snapshots, verify
-from pkgraph.cli.terminal import show_error
+from pkgraph.cli.terminal import Terminated, show_error
 from pkgraph.errors import PkgraphError
 
 HELP = """\b
@@ -39,6 +39,7 @@ Exit codes:
   5  the language model's side failed; run again later
   6  no readable snapshot
   7  the answer ledger or the label store cannot be used
+  130, 143  stopped by Ctrl-C or SIGTERM; everything acknowledged is kept
 
 \b
 Environment:
@@ -81,9 +82,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt, Terminated) as stop:
         click.echo(
             "\nStopped. Everything acknowledged is kept; run the same command again to go on.", err=True
         )
-        sys.exit(130)
+        sys.exit(stop.code if isinstance(stop, Terminated) else 130)
     sys.exit(result if isinstance(result, int) else 0)

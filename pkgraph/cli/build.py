@@ -11,7 +11,7 @@ import click
 
 from pkgraph.cli.project import load, project_root
 from pkgraph.cli.reading import recommendation_table
-from pkgraph.cli.terminal import console, examples, progress, safe
+from pkgraph.cli.terminal import console, ending_well, examples, progress, safe
 from pkgraph.errors import InputError
 from pkgraph.home import Home
 
@@ -22,7 +22,8 @@ from pkgraph.home import Home
         "pkgraph build",
         'pkgraph build --category "TROPICAL FRUIT" --category PASTA',
         "pkgraph build --settings shop.toml",
-        "pkgraph build --catalog shop.csv --model openai/my-model --api-base http://127.0.0.1:8000/v1",
+        "pkgraph build --catalog shop.csv --model gpt-5-mini --budget 5",
+        "pkgraph build --model openai/my-model --api-base http://127.0.0.1:8000/v1 --usd-per-million 0 0",
     ),
 )
 @click.option("--settings", type=click.Path(path_type=Path), help="The shop's settings file (TOML).")
@@ -30,6 +31,18 @@ from pkgraph.home import Home
 @click.option("--answers", type=click.Path(path_type=Path), help="Recorded answers (JSONL) to replay.")
 @click.option("--model", help="A live model by its litellm name; its key comes from the environment.")
 @click.option("--api-base", help="Base URL of an own OpenAI-compatible server for --model.")
+@click.option(
+    "--usd-per-million",
+    type=(click.FloatRange(min=0), click.FloatRange(min=0)),
+    metavar="IN OUT",
+    help="Price of --model, a million tokens in and out, where it is not known; 0 0 for one of your own.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0),
+    metavar="USD",
+    help="What live models may cost in this build, never more; 0 builds from what is known.",
+)
 @click.option("--category", "categories", multiple=True, help="Title or key of a category; may be repeated.")
 @click.option("--yes", is_flag=True, help="Ask a live model without asking you first.")
 @click.option(
@@ -47,6 +60,8 @@ def build(
     answers: Path | None,
     model: str | None,
     api_base: str | None,
+    usd_per_million: tuple[float, float] | None,
+    budget: float | None,
     categories: tuple[str, ...],
     *,
     yes: bool,
@@ -64,17 +79,23 @@ def build(
     home = Home.from_environment(os.environ)
     builder = load("pkg_assets.build")
     choice = builder.Choice(
-        settings=settings, catalog=catalog, answers=answers, model=model, api_base=api_base
+        settings=settings,
+        catalog=catalog,
+        answers=answers,
+        model=model,
+        api_base=api_base,
+        usd_per_million=usd_per_million,
     )
     request = builder.Request(
         categories=categories,
+        budget_usd=budget,
         accept_uncertified=accept_uncertified,
         accept_sku_loss=accept_sku_loss,
         channel=channel,
     )
     root = channel_root(home.graph, channel)  # before anything is done: a wrong name costs nothing
     builder.prepare(home, choice, project_root())
-    with progress() as tick:
+    with ending_well(), progress() as tick:
         report = builder.build(home, request, tick=tick, may_ask=lambda plan: _may_ask(plan, yes=yes))
     for line in report.lines():
         console.print(safe(line))

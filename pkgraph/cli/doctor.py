@@ -112,12 +112,14 @@ def _settings(home: Home) -> Iterator[Finding]:
 
 
 def _ledger(home: Home) -> Iterator[Finding]:
-    if not home.ledger.exists():
-        return
     try:
         from pkgraph.llm import Ledger
+        from pkgraph.settings import ledger_place
 
-        with Ledger.open(home.ledger) as ledger:
+        place = ledger_place(home)
+        if place == home.ledger and not home.ledger.exists():
+            return
+        with Ledger.open(place) as ledger:
             totals = ledger.totals()
     except (PkgraphError, ImportError) as error:
         yield Finding("ledger", str(error), "restore ledger.sqlite from a copy; it holds what was paid for")

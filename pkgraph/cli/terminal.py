@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -34,9 +36,9 @@ errors = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 class Tick(Protocol):
-    """Reports that `done` of `total` pieces of a step are finished."""
+    """Reports that `done` of `total` pieces of a step are finished, and what else there is to say."""
 
-    def __call__(self, step: str, done: int, total: int) -> None: ...
+    def __call__(self, step: str, done: int, total: int, said: str = "", /) -> None: ...
 
 
 def safe(text: object) -> str:
@@ -78,11 +80,29 @@ def show_error(error: PkgraphError) -> None:
         errors.print(f"[bold]remedy[/] {safe(error.remedy)}")
 
 
+class Terminated(SystemExit):
+    """SIGTERM came; raised like Ctrl-C, so that what is in flight is kept."""
+
+
+@contextmanager
+def ending_well() -> Iterator[None]:
+    """Within it, SIGTERM ends the work as Ctrl-C does."""
+
+    def end(number: int, frame: object) -> None:  # noqa: ARG001 - the form of a signal handler
+        raise Terminated(128 + number)
+
+    former = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
 @contextmanager
 def progress() -> Iterator[Tick]:
     """A bar a step with count and time left; without a terminal, nothing at all."""
     if not sys.stderr.isatty():
-        yield lambda step, done, total: None  # noqa: ARG005
+        yield lambda *_: None
         return
     columns = (
         TextColumn("{task.description:<28}"),
@@ -91,12 +111,14 @@ def progress() -> Iterator[Tick]:
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[said]}"),
     )
     with Progress(*columns, console=errors) as bars:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, TaskID] = {}
 
-        def tick(step: str, done: int, total: int) -> None:
-            task = tasks.setdefault(step, bars.add_task(step, total=total) if step not in tasks else None)
-            bars.update(task, completed=done, total=total)  # type: ignore[arg-type]
+        def tick(step: str, done: int, total: int, said: str = "", /) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=total, said=said)
+            bars.update(tasks[step], completed=done, total=total, said=said)
 
         yield tick

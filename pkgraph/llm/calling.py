@@ -181,7 +181,10 @@ def _is_about_money(outcome: Lease | Refusal) -> TypeGuard[Refusal]:
 
 def _over_budget(refusal: Refusal, limits: Limits, worst: WorstCase) -> BudgetExceeded:
     what, remedy = (
-        (f"The budget of {limits.budget_usd:.2f} USD", "Raise the budget.")
+        (
+            f"The budget of {limits.budget_usd:.2f} USD",
+            "Raise it, or build from what is known with --budget 0.",
+        )
         if refusal.reason == "budget"
         else (f"The daily cap of {limits.daily_cap_usd:.2f} USD", "Go on tomorrow (UTC), or raise the cap.")
     )

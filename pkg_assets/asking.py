@@ -1,0 +1,87 @@
+"""Asking ahead: the prompts of all categories in one go, into the ledger that the categories' runs read.
+
+A category has a dozen prompts, too few to keep a provider busy, and its run takes seconds of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pkgraph.llm import AnswerKey, Ledger, Limits, Progress, ReplayLanguageModel, ask_all, parameters_json
+from pkgraph.prompts.shop import prompts_of_kinds, prompts_of_purposes
+from pkgraph.settings import ledger_place
+from resources.language_models import open_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from pkgraph.home import Home
+    from pkgraph.model import LanguageModel
+    from pkgraph.settings import Settings
+
+
+def live_models(settings: Settings) -> list[LanguageModel]:
+    """The models of the shop that are asked and not replayed.
+
+    Raises:
+        InputError: A key is missing.
+    """
+    models = [open_model(model) for model in settings.models if not model.answers]
+    return [model for model in models if not isinstance(model, ReplayLanguageModel)]
+
+
+def n_open(home: Home, models: Collection[LanguageModel], prompt_ids: Collection[str]) -> int:
+    """How many of these prompts, times models, the ledger has no answer to."""
+    place = ledger_place(home)
+    keys = {
+        AnswerKey(prompt_id, model.name, parameters_json(model.parameters))
+        for model in models
+        for prompt_id in prompt_ids
+    }
+    if place == home.ledger and not home.ledger.exists():
+        return len(keys)
+    with Ledger.open(place) as ledger:
+        return len(keys) - len(ledger.latest(keys))
+
+
+def ask_ahead(
+    home: Home,
+    settings: Settings,
+    kinds: pl.DataFrame,
+    models: Collection[LanguageModel],
+    prompt_ids: Collection[str],
+    *,
+    limits: Limits,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    """Have live models answer these prompts, as far as the ledger has no answer.
+
+    Raises:
+        BudgetExceeded, ProviderError, LedgerError, InputError: As `pkgraph.llm.ask_all`.
+    """
+    prompts = pl.concat([prompts_of_kinds(kinds, settings.prompts), prompts_of_purposes(settings.prompts)])
+    with Ledger.open(ledger_place(home)) as ledger:
+        ask_all(
+            prompts.filter(pl.col("prompt_id").is_in(list(prompt_ids))),
+            list(models),
+            ledger,
+            now=lambda: datetime.now(UTC),
+            limits=limits,
+            on_progress=on_progress,
+        )
+
+
+def spoken(progress: Progress) -> str:
+    """How far it is: "812 answered, 3 failed, 120 cached, 1,204,332 tokens, 0.84 USD, 4.16 left"."""
+    parts = [f"{progress.n_answered:,} answered"]
+    if progress.n_unanswered:
+        parts.append(f"{progress.n_unanswered:,} empty")
+    parts += [f"{progress.n_failed:,} failed", f"{progress.n_reused:,} cached"]
+    parts.append(f"{progress.input_tokens + progress.output_tokens:,} tokens")
+    parts.append(f"{progress.cost_usd:.2f} USD")
+    if progress.left_usd is not None:
+        parts.append(f"{progress.left_usd:.2f} left")
+    return ", ".join(parts)
