@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pkgraph.llm import AnswerKey, Ledger, Limits, Progress, ReplayLanguageModel, ask_all, parameters_json
+from pkgraph.llm.place import ledger_place
 from pkgraph.prompts.shop import prompts_of_kinds, prompts_of_purposes
-from pkgraph.settings import ledger_place
 from resources.language_models import open_model
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from pkg_assets.staleness import prompts_by_category
 from pkgraph.errors import BudgetExceeded, InputError, LedgerError, ProviderError
 from pkgraph.home import Home
 from pkgraph.llm import Ledger, Limits, Progress, ReplayLanguageModel
-from pkgraph.settings import Settings, ledger_place, read_settings, settings_from
+from pkgraph.llm.place import ledger_place
+from pkgraph.settings import Settings, read_settings, settings_from
 from pkgraph.tables import KINDS
 from resources.language_models import LanguageModels
 from resources.table_store import TableStore

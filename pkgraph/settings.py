@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pkgraph.errors import SettingsError
-from pkgraph.home import Home
 
 
 class _Section(BaseModel):
@@ -284,9 +283,3 @@ def settings_from(data: dict[str, object], *, name: str) -> Settings:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"{name} has wrong settings: {faults}.") from error
-
-
-def ledger_place(home: Home) -> str | Path:
-    """Where the shop's answers are kept: what its settings say, else a file in its home folder."""
-    settings = read_settings(home.settings) if home.settings.exists() else None
-    return (settings and settings.ledger.url) or home.ledger

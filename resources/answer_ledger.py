@@ -20,6 +20,6 @@ class AnswerLedger(dg.ConfigurableResource[None]):
     def open(self) -> Ledger:
         """The ledger that the shop's settings name, else the file in its home folder."""
         from pkgraph.llm.ledger import Ledger
-        from pkgraph.settings import ledger_place
+        from pkgraph.llm.place import ledger_place
 
         return Ledger.open(ledger_place(Home(Path(self.home))))

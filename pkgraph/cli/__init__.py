@@ -15,6 +15,7 @@ from pkgraph.cli.doctor import doctor
 from pkgraph.cli.estimating import estimate
 from pkgraph.cli.explaining import explain
 from pkgraph.cli.labelling import labels
+from pkgraph.cli.ledger import ledger
 from pkgraph.cli.reading import recommend, search
 from pkgraph.cli.serving import serve
 from pkgraph.cli.snapshots import rollback, snapshots, verify
@@ -68,6 +69,7 @@ for command in (
     doctor,
     explain,
     labels,
+    ledger,
 ):
     cli.add_command(command)
 

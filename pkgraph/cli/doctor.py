@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 
 from pkgraph.cli.terminal import console, plain_table, safe
-from pkgraph.errors import PkgraphError
+from pkgraph.errors import PkgraphError, SettingsError
 from pkgraph.home import Home
 
 EXTRAS = {
@@ -114,13 +114,15 @@ def _settings(home: Home) -> Iterator[Finding]:
 def _ledger(home: Home) -> Iterator[Finding]:
     try:
         from pkgraph.llm import Ledger
-        from pkgraph.settings import ledger_place
+        from pkgraph.llm.place import ledger_place
 
         place = ledger_place(home)
         if place == home.ledger and not home.ledger.exists():
             return
         with Ledger.open(place) as ledger:
             totals = ledger.totals()
+    except SettingsError:
+        return  # a finding of its own
     except (PkgraphError, ImportError) as error:
         yield Finding("ledger", str(error), "restore ledger.sqlite from a copy; it holds what was paid for")
         return

@@ -163,6 +163,35 @@ class Ledger:
         query = _ANSWERS.where(RESPONSES.c.response_id == answer.response_id)
         return _stored(connection.execute(query).one())
 
+    def adopt(self, answers: Sequence[StoredAnswer], messages: Mapping[str, str]) -> int:
+        """Take over answers that were paid for elsewhere; those that are there stay.
+
+        Args:
+            answers: Each under its own attempt number.
+            messages: As far as they are known, by prompt_id.
+
+        Returns:
+            How many were new.
+        """
+        known = sa.select(sa.func.count()).select_from(RESPONSES)
+        with self._writes() as connection:
+            n_before = connection.execute(known).scalar_one()
+            self._keep_prompts(connection, {*messages}, messages)
+            for answer in answers:
+                row = {"response_id": answer.response_id, **_row(answer)}
+                connection.execute(self._insert(RESPONSES).values(row).on_conflict_do_nothing())
+            return int(connection.execute(known).scalar_one() - n_before)
+
+    def everything(self) -> Iterator[tuple[StoredAnswer, str | None]]:
+        """Every answer with the messages of its prompt, in the order of the keys."""
+        at_prompt = RESPONSES.c.prompt_id == PROMPTS.c.prompt_id
+        query = _ANSWERS.add_columns(PROMPTS.c.messages).join(PROMPTS, at_prompt, isouter=True)
+        order = [RESPONSES.c[name] for name in (*AnswerKey._fields, "attempt")]
+        with self._reads() as connection:
+            rows = connection.execution_options(yield_per=_CHUNK).execute(query.order_by(*order))
+            for row in rows:
+                yield _stored(row), row.messages
+
     def _keep_prompts(self, connection: sa.Connection, ids: set[str], messages: Mapping[str, str]) -> None:
         rows = [{"prompt_id": key, "messages": storable(messages[key])} for key in sorted(ids)]
         if rows:

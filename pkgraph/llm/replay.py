@@ -1,7 +1,8 @@
 """The replaying language model: recorded answers from a JSONL file, free and the same every time.
 
 One line an answer: `prompt_id` and `text`, and where known `model`, `finish_reason`, `usage`, `latency_s`.
-Further lines of one prompt are further samples of it. A line that cannot be read costs that line alone.
+Further lines of one prompt are further samples of it, unless they name the `sample` they are another attempt
+at. A line that cannot be read costs that line alone.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ MAX_LINE_CHARS = 1_000_000
 _MAX_PROMPT_ID_CHARS = 64
 _MAX_LATENCY_S = 1e6
 _MAX_TOKENS = 1_000_000_000
+_MAX_NAME_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,15 @@ def _count(usage: object, name: str) -> int | None:
     return value if is_count else None
 
 
-def _seconds(value: object) -> float | None:
+def _amount(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # A bound as well as a check: NaN fails it, and so does an integer that no float can hold.
     return float(value) if 0 <= value <= _MAX_LATENCY_S else None
 
 
-def _response(name: str, row: Mapping[str, object]) -> Response:
+def response_from(name: str, row: Mapping[str, object], *, is_free: bool = True) -> Response:
+    """The response of a line; replaying is free, whatever the answer once cost."""
     text, finish = row.get("text"), row.get("finish_reason")
     said_something = isinstance(text, str) and bool(text.strip())
     return Response(
@@ -57,10 +60,15 @@ def _response(name: str, row: Mapping[str, object]) -> Response:
         finish_reason=finish if isinstance(finish, str) else None,
         input_tokens=_count(row.get("usage"), "prompt_tokens"),
         output_tokens=_count(row.get("usage"), "completion_tokens"),
-        cost_usd=0.0,  # replaying is free, whatever the answer once cost
-        latency_s=_seconds(row.get("latency_s")),
+        cost_usd=0.0 if is_free else _amount(row.get("cost_usd")),
+        latency_s=_amount(row.get("latency_s")),
         detail=None if said_something else "the recorded answer is empty",
+        provider_model=_short(row.get("provider_model")),
     )
+
+
+def _short(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) <= _MAX_NAME_CHARS else None
 
 
 def _parsed(line: str) -> tuple[object, tuple[str, str] | None]:
@@ -76,7 +84,7 @@ def _parsed(line: str) -> tuple[object, tuple[str, str] | None]:
         return None, ("not_json", str(error)[:200])
 
 
-def _row(line: str) -> tuple[dict[str, object], tuple[str, str] | None]:
+def row_from(line: str) -> tuple[dict[str, object], tuple[str, str] | None]:
     """The fields of a line, or why it is left out."""
     row, fault = _parsed(line)
     if fault is not None:
@@ -104,19 +112,27 @@ class ReplayLanguageModel:
         self._answers: dict[str, list[Response]] = {}
         self._bad_lines: list[BadLine] = []
         self.n_other_models = 0
-        for number, line in enumerate(_lines(answers), start=1):
+        for number, line in enumerate(answer_lines(answers), start=1):
             self._take(number, line)
 
     def _take(self, number: int, line: str) -> None:
         if not line.strip():
             return
-        row, fault = _row(line)
+        row, fault = row_from(line)
         if fault is not None:
             self._bad_lines.append(BadLine(number, *fault))
         elif row.get("model") not in (None, self._name):
             self.n_other_models += 1
         else:
-            self._answers.setdefault(str(row["prompt_id"]), []).append(_response(self._name, row))
+            self._keep(row)
+
+    def _keep(self, row: Mapping[str, object]) -> None:
+        """Another attempt at a sample takes the place of the former; any other line is a further sample."""
+        samples, at = self._answers.setdefault(str(row["prompt_id"]), []), row.get("sample")
+        if isinstance(at, int) and 0 <= at < len(samples):
+            samples[at] = response_from(self._name, row)
+        else:
+            samples.append(response_from(self._name, row))
 
     @property
     def name(self) -> str:
@@ -149,7 +165,7 @@ class ReplayLanguageModel:
         return tuple(sorted(set(self._answers) - set(prompt_ids)))
 
 
-def _lines(answers: str | Path) -> list[str]:
+def answer_lines(answers: str | Path) -> list[str]:
     from upath import UPath  # noqa: PLC0415 - only files need it
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,7 +96,7 @@ def test_two_processes_on_one_ledger_ask_each_prompt_once(tmp_path: Path) -> Non
 
 
 def test_a_price_that_nobody_knows_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
-    unknown = {"input_usd_per_million": None, "output_usd_per_million": None}
+    unknown: dict[str, Any] = {"input_usd_per_million": None, "output_usd_per_million": None}
     with (
         FakeProvider() as provider,
         pytest.raises(InputError, match="price of openai/mine is not known") as no,
@@ -116,8 +117,9 @@ def test_a_price_that_litellm_lists_is_taken_and_cached_tokens_cost_less(tmp_pat
         return Reply(raw=json.dumps({**body, "usage": usage}).encode())
 
     with FakeProvider(script) as provider:
-        listed = {"name": "openai/gpt-4o-mini", "input_usd_per_million": None, "output_usd_per_million": None}
-        seen = last_progress(live_model(provider.url, **listed), tmp_path / "ledger")
+        listed: dict[str, Any] = {"input_usd_per_million": None, "output_usd_per_million": None}
+        model = live_model(provider.url, name="openai/gpt-4o-mini", **listed)
+        seen = last_progress(model, tmp_path / "ledger")
 
     assert seen.cost_usd == pytest.approx(600 * 0.15e-6 + 400 * 0.075e-6 + 10 * 0.6e-6)
 
