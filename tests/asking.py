@@ -23,7 +23,7 @@ PROMPT = Prompt("p", (Message("system", "s"), Message("user", "u")))
 
 def live_model(url: str, *, first_wait_s: float = 0.02, **settings: Any) -> LiteLLMModel:
     """A live model at a local server; free unless a price is given."""
-    fields = {"name": "openai/mine", "api_base": url, "timeout_s": 10, **FREE, **settings}
+    fields = {"name": "openai/mine", "api_base": url, "timeout_s": 60, **FREE, **settings}
     return LiteLLMModel(ModelSettings.model_validate(fields), api_key=KEY, first_wait_s=first_wait_s)
 
 

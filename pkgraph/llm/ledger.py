@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
@@ -251,15 +251,15 @@ class Ledger:
         Returns:
             What now stands in the ledger for each, in their order; a failed one as it came.
         """
+        answers = [_with_cost(answer, lease) for lease, answer in outcomes]
+        leased = [lease for lease, _ in outcomes]
+        costs = [(lease, a.response.cost_usd or 0.0) for lease, a in zip(leased, answers, strict=True)]
         with self._writes() as connection:
-            self._keep_prompts(connection, {a.key.prompt_id for _, a in outcomes}, messages)
-            costs = [(lease, _cost(lease, answer)) for lease, answer in outcomes]
+            self._keep_prompts(connection, {answer.key.prompt_id for answer in answers}, messages)
             leases.close(connection, costs)
             return [
-                self._keep_unused(connection, a)
-                if a.response.status == "failed"
-                else self._keep(connection, a)
-                for _, a in outcomes
+                (self._keep_unused if answer.response.status == "failed" else self._keep)(connection, answer)
+                for answer in answers
             ]
 
     def release(self, unsent: Sequence[Lease]) -> None:
@@ -418,9 +418,12 @@ _ANSWERS = sa.select(RESPONSES, READINGS.c.parse_status).join_from(
 )
 
 
-def _cost(lease: Lease, answer: StoredAnswer) -> float:
-    known = answer.response.cost_usd
-    return lease.wanted.worst_usd if known is None else known
+def _with_cost(answer: StoredAnswer, lease: Lease) -> StoredAnswer:
+    """A cost that nobody knows is the worst one."""
+    response = answer.response
+    if response.cost_usd is not None:
+        return answer
+    return replace(answer, response=replace(response, cost_usd=lease.wanted.worst_usd))
 
 
 @contextmanager
