@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pkgraph.llm import AnswerKey, Ledger, Limits, Progress, ReplayLanguageModel, ask_all, parameters_json
-from pkgraph.llm.place import ledger_place
+from pkgraph.llm.place import has_ledger, ledger_place
 from pkgraph.prompts.shop import prompts_of_kinds, prompts_of_purposes
 from resources.language_models import open_model
 
@@ -35,15 +35,14 @@ def live_models(settings: Settings) -> list[LanguageModel]:
 
 def n_open(home: Home, models: Collection[LanguageModel], prompt_ids: Collection[str]) -> int:
     """How many of these prompts, times models, the ledger has no answer to."""
-    place = ledger_place(home)
     keys = {
         AnswerKey(prompt_id, model.name, parameters_json(model.parameters))
         for model in models
         for prompt_id in prompt_ids
     }
-    if place == home.ledger and not home.ledger.exists():
+    if not has_ledger(home):
         return len(keys)
-    with Ledger.open(place) as ledger:
+    with Ledger.open(ledger_place(home)) as ledger:
         return len(keys) - len(ledger.latest(keys))
 
 

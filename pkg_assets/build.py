@@ -24,7 +24,7 @@ from pkg_assets.staleness import prompts_by_category
 from pkgraph.errors import BudgetExceeded, InputError, LedgerError, ProviderError
 from pkgraph.home import Home
 from pkgraph.llm import Ledger, Limits, Progress, ReplayLanguageModel
-from pkgraph.llm.place import ledger_place
+from pkgraph.llm.place import has_ledger, ledger_place
 from pkgraph.settings import Settings, read_settings, settings_from
 from pkgraph.tables import KINDS
 from resources.language_models import LanguageModels
@@ -284,9 +284,8 @@ def _answered(home: Home, settings: Settings, prompts: pl.DataFrame) -> set[str]
     for model in settings.models:
         if model.answers:
             found.update(ReplayLanguageModel(model.name, model.answers).prompt_ids)
-    place = ledger_place(home)
-    if place != home.ledger or home.ledger.exists():
-        with Ledger.open(place) as ledger:
+    if has_ledger(home):
+        with Ledger.open(ledger_place(home)) as ledger:
             found.update(ledger.answered_at(prompts["prompt_id"]))
     return found
 

@@ -76,11 +76,12 @@ def _named(root: Path, name: str) -> Snapshot:
 def _bought(home: Home, old: Snapshot, new: Snapshot) -> Bought | None:
     """What the answers between the two cost; None where the ledger or a mark is missing."""
     from pkgraph.llm import Ledger
+    from pkgraph.llm.place import has_ledger, ledger_place
 
     first, last = (snapshot.manifest.inputs.get("answers") for snapshot in (old, new))
-    if not home.ledger.exists() or not isinstance(first, int) or not isinstance(last, int):
+    if not has_ledger(home) or not isinstance(first, int) or not isinstance(last, int):
         return None
-    with Ledger.open(home.ledger) as ledger:
+    with Ledger.open(ledger_place(home)) as ledger:
         return ledger.bought(min(first, last), max(first, last))
 
 

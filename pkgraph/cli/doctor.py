@@ -114,12 +114,11 @@ def _settings(home: Home) -> Iterator[Finding]:
 def _ledger(home: Home) -> Iterator[Finding]:
     try:
         from pkgraph.llm import Ledger
-        from pkgraph.llm.place import ledger_place
+        from pkgraph.llm.place import has_ledger, ledger_place
 
-        place = ledger_place(home)
-        if place == home.ledger and not home.ledger.exists():
+        if not has_ledger(home):
             return
-        with Ledger.open(place) as ledger:
+        with Ledger.open(ledger_place(home)) as ledger:
             totals = ledger.totals()
     except SettingsError:
         return  # a finding of its own

@@ -15,6 +15,7 @@ from pkgraph.dossier.labels import label_history
 from pkgraph.dossier.published import published_in
 from pkgraph.errors import InputError
 from pkgraph.llm import Ledger
+from pkgraph.llm.place import has_ledger, ledger_place
 from pkgraph.mapping import KindIndex, match_phrases
 from pkgraph.stored import read_table
 from pkgraph.tables import (
@@ -83,8 +84,8 @@ def _first(frame: pl.DataFrame) -> Record | None:
 def _prompt(home: Home, prompt_id: str) -> Record | None:
     row = _first(read_table(home, PROMPTS, pl.col("prompt_id") == prompt_id))
     text = row["messages"] if row else None
-    if text is None and home.ledger.exists():
-        with Ledger.open(home.ledger) as ledger:
+    if text is None and has_ledger(home):
+        with Ledger.open(ledger_place(home)) as ledger:
             text = ledger.messages(prompt_id)
     if text is None:
         return None
@@ -97,8 +98,8 @@ def _prompt(home: Home, prompt_id: str) -> Record | None:
 
 def _answer(home: Home, response_id: str) -> Record | None:
     """The answer as the ledger has it, or as the pipeline last read it."""
-    if home.ledger.exists():
-        with Ledger.open(home.ledger) as ledger:
+    if has_ledger(home):
+        with Ledger.open(ledger_place(home)) as ledger:
             stored = ledger.answer(response_id)
         if stored is not None:
             said = stored.response

@@ -197,12 +197,6 @@ class Ledger:
         if rows:
             connection.execute(self._insert(PROMPTS).on_conflict_do_nothing(), rows)
 
-    def record_unused(self, call: StoredAnswer, messages: Mapping[str, str]) -> None:
-        """Note a call that brought no answer; the next run asks again."""
-        with self._writes() as connection:
-            self._keep_prompts(connection, {call.key.prompt_id}, messages)
-            self._keep_unused(connection, call)
-
     @staticmethod
     def _keep_unused(connection: sa.Connection, call: StoredAnswer) -> StoredAnswer:
         connection.execute(UNUSED_CALLS.insert().values(_row(call)))

@@ -20,3 +20,8 @@ def ledger_place(home: Home) -> str | Path:
     """
     settings = read_settings(home.settings) if home.settings.exists() else None
     return (settings and settings.ledger.url) or home.ledger
+
+
+def has_ledger(home: Home) -> bool:
+    """Whether there is a ledger already; opening one makes it."""
+    return ledger_place(home) != home.ledger or home.ledger.exists()

@@ -6,12 +6,13 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pkgraph.errors import LedgerError
-from pkgraph.llm import AnswerKey, Ledger, StoredAnswer, parameters_json
+from pkgraph.llm import AnswerKey, Lease, Ledger, Limits, StoredAnswer, Wanted, parameters_json
 from pkgraph.llm.ledger import Bought
 from pkgraph.model import Response
 
@@ -109,12 +110,16 @@ def test_the_totals_say_what_is_not_known(tmp_path: Path) -> None:
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
         assert ledger.totals().high_water_mark == 0
         ledger.record([ANSWER, free], MESSAGES)
-        ledger.record_unused(replace(ANSWER, response=Response("m", None, "failed", detail="gone")), MESSAGES)
+        wanted = Wanted(KEY, 1, 0.5)
+        (lease,) = ledger.lease([wanted], holder="h", limits=Limits("r"), now=datetime.now(UTC))
+        assert isinstance(lease, Lease)
+        failed = replace(ANSWER, attempt=1, response=Response("m", None, "failed", detail="gone"))
+        ledger.settle([(lease, failed)], MESSAGES)
         totals = ledger.totals()
 
     assert (totals.n_prompts, totals.n_answers, totals.n_unused_calls) == (1, 2, 1)
     assert (totals.input_tokens, totals.output_tokens) == (200, 40)
-    assert (totals.n_unknown_cost, totals.high_water_mark) == (2, 2)
+    assert (totals.n_unknown_cost, totals.high_water_mark) == (1, 2)
 
 
 def test_what_was_bought_between_two_marks_is_what_came_after_the_first(tmp_path: Path) -> None:
