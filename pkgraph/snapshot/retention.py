@@ -43,7 +43,10 @@ def hold(folder: Path) -> None:
 
 def is_held(folder: Path) -> bool:
     """Whether a reader holds a snapshot."""
-    descriptor = os.open(folder / MANIFEST_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(folder / MANIFEST_NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -63,7 +66,8 @@ def remove_old(root: Path, *, keep: int) -> None:
     """Remove all but the newest `keep` distinct snapshots and held ones; commits stay as history."""
     records = snapshots(root)
     staying = kept(records, keep)
-    for name in {record.path.name for record in records if record.is_present} - staying:
+    # A folder without a manifest is one whose removal was interrupted.
+    for name in {record.path.name for record in records if record.path.is_dir()} - staying:
         folder = snapshots_folder(root) / name
         if is_held(folder):
             continue
