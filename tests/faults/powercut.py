@@ -1,7 +1,7 @@
 """A disk that loses its power: what may be left of file operations that were not all waited for.
 
 A publisher runs for real; its file operations are recorded in order. From the record, states of the disk
-after a power cut are drawn. What POSIX does not promise may be lost: of data that was not fsynced every sector
+after a power cut are drawn. What POSIX does not promise may be lost: of data that was not fsynced each sector
 for itself, of a folder that was not fsynced every change of a name for itself, whatever their order.
 """
 

@@ -67,7 +67,7 @@ class Scenario:
 
     def cuts(self, n: int, without: Callable[[Op], bool]) -> Iterator[tuple[int, Tree]]:
         """Power cuts, a third of them after the last operation: how many were done, and what is left."""
-        chance = random.Random(n)
+        chance = random.Random(n)  # noqa: S311
         last = len(self.ops)
         moments = sorted(
             chance.choice((chance.randrange(last), chance.randrange(last), last)) for _ in range(n)
@@ -143,7 +143,7 @@ def _the_record_is_complete(scenario: Scenario, base: Path) -> None:
     disk = Disk(scenario.start)
     for op in scenario.ops:
         disk.apply(op, scenario.contents)
-    everything = random.Random()
+    everything = random.Random()  # noqa: S311
     everything.choice = lambda _: 1.0  # type: ignore[assignment, method-assign]
     everything.random = lambda: 0.5  # type: ignore[method-assign]
     assert disk.left(everything) == read_tree(base)
