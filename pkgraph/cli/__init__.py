@@ -17,7 +17,7 @@ from pkgraph.cli.explaining import explain
 from pkgraph.cli.labelling import labels
 from pkgraph.cli.ledger import ledger
 from pkgraph.cli.reading import recommend, search
-from pkgraph.cli.serving import serve
+from pkgraph.cli.serving import export, push, serve, sync
 from pkgraph.cli.snapshots import rollback, snapshots, verify
 from pkgraph.cli.terminal import Terminated, show_error
 from pkgraph.errors import PkgraphError
@@ -65,6 +65,9 @@ for command in (
     rollback,
     promote,
     serve,
+    push,
+    sync,
+    export,
     ui,
     doctor,
     explain,

@@ -1,16 +1,21 @@
-"""Commands of those who serve the graph: `serve`."""
+"""Commands of those who serve the graph: `serve`, `push`, `sync`, `export`."""
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pkgraph.cli.reading import open_graph
-from pkgraph.cli.terminal import errors, examples, safe
-from pkgraph.errors import InputError, SnapshotError
+from pkgraph.cli.terminal import console, errors, examples, safe, show_error
+from pkgraph.errors import InputError, PublishConflict, SnapshotError
 from pkgraph.home import Home
+
+if TYPE_CHECKING:
+    from pkgraph.snapshot.remote import Moved
 
 
 @click.command(
@@ -87,3 +92,73 @@ def _warn_where_nothing_is_published(channel: str | None) -> None:
         open_graph(channel)
     except SnapshotError as error:
         errors.print(f"[yellow]not ready[/] {safe(error.what)} Every question gets a 503 until then.")
+
+
+@click.command(
+    short_help="Send the served snapshot to an object store.",
+    epilog=examples("pkgraph push s3://bucket/shop"),
+)
+@click.argument("url")
+def push(url: str) -> int:
+    """Send the served snapshot and its commit to the object store at URL, for `pkgraph sync` elsewhere."""
+    from pkgraph.snapshot.remote import push as send
+
+    moved = send(Home.from_environment(os.environ).graph, url)
+    _tell(moved, "sent to" if moved.is_new else "is already in", url)
+    return 0
+
+
+@click.command(
+    short_help="Fetch the newest snapshot from an object store.",
+    epilog=examples("pkgraph sync s3://bucket/shop", "pkgraph sync s3://bucket/shop --every 5"),
+)
+@click.argument("url")
+@click.option("--every", type=click.FloatRange(min=0.1), metavar="SECONDS", help="Go on looking.")
+def sync(url: str, every: float | None) -> int:
+    """Fetch the newest snapshot from the object store at URL, verify it, and commit it here.
+
+    A server on this home (`pkgraph serve`) picks it up within a second. Credentials and endpoint come from
+    the environment, as usual for the store (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, ...).
+    """
+    if every is None:
+        _sync_once(url)
+        return 0
+    while True:
+        try:
+            _sync_once(url)
+        except (SnapshotError, PublishConflict) as error:  # the next look may succeed; what is served stays
+            show_error(error)
+        time.sleep(every)
+
+
+def _sync_once(url: str) -> None:
+    from pkgraph.snapshot.remote import pull
+
+    moved = pull(Home.from_environment(os.environ).graph, url)
+    _tell(moved, "fetched from" if moved.is_new else "is the newest in", url)
+
+
+def _tell(moved: Moved, what: str, url: str) -> None:
+    size = f", {moved.n_bytes / 1e6:.1f} MB" if moved.is_new else ""
+    console.print(f"Commit {moved.sequence}, snapshot {moved.snapshot_id} {what} {safe(url)}{size}.")
+
+
+@click.command(
+    short_help="Load precomputed lists into Redis or Valkey.",
+    epilog=examples("pkgraph export --format redis --url redis://127.0.0.1:6379/0"),
+)
+@click.option("--format", "form", type=click.Choice(["redis"]), required=True, help="What to load into.")
+@click.option("--url", default="redis://127.0.0.1:6379/0", show_default=True)
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1, 100), help="Products a list.")
+@click.option("--prefix", default="pkgraph", show_default=True, help="Beginning of every key.")
+def export(form: str, url: str, k: int, prefix: str) -> int:
+    """Load the list of every product into a Redis or Valkey, under the snapshot's id, then switch to it.
+
+    Readers see the former lists or the new ones, never a mixture: docs/SERVING.md shows how to read.
+    """
+    from pkgraph.recommend.redis_lists import load
+
+    loaded = load(open_graph(), url, k=k, prefix=prefix)
+    counts = f"{loaded.n_skus:,} SKUs, {loaded.n_lists:,} lists"
+    console.print(f"Snapshot {loaded.snapshot_id} is current in {form}: {counts}.")
+    return 0

@@ -113,13 +113,18 @@ def to_json(record: Record) -> dict[str, Any]:
     }
 
 
-def read_record(root: Path, sequence: int) -> Record:
+def read_record(root: Path, sequence: int, *, draft: Path | None = None) -> Record:
     """One commit.
+
+    Args:
+        root: Folder of commits and snapshots.
+        sequence: Its number.
+        draft: File that is to become the commit; None: the commit itself.
 
     Raises:
         SnapshotDamaged: The file is missing, damaged, or not the commit its name says.
     """
-    path = commit_path(root, sequence)
+    path = draft or commit_path(root, sequence)
     data = unsealed(path)
     try:
         folder = data["snapshot"]

@@ -106,7 +106,7 @@ def publish(
         SnapshotDamaged: What was read back is not what was written. Nothing was committed.
     """
     root = Path(root)
-    with _only_publisher(root):
+    with only_publisher(root):
         moment("locked")
         remove_leftovers(root)
         served = current(root)
@@ -154,7 +154,7 @@ def rollback(root: Path, target: int | str, *, created_at: str) -> Record:
         PublishConflict: Another publisher is at work or was first. Nothing changed.
     """
     root = Path(root)
-    with _only_publisher(root):
+    with only_publisher(root):
         remove_leftovers(root)
         found = find_record(root, target)
         open_record(found, verify=True)
@@ -188,7 +188,7 @@ def promote(root: Path, channel: str, *, created_at: str, keep: int = 3) -> Publ
         GateRefused: It breaks a rule of this version. Nothing changed.
     """
     root = Path(root)
-    with _only_publisher(root):
+    with only_publisher(root):
         remove_leftovers(root)
         served = current(root)
         candidate = _newest_of(channel_root(root, channel), channel)
@@ -241,7 +241,12 @@ def _link_files(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _only_publisher(root: Path) -> Iterator[None]:
+def only_publisher(root: Path) -> Iterator[None]:
+    """Be the only one who changes anything at a root.
+
+    Raises:
+        PublishConflict: Another one is at work.
+    """
     for folder in (root, snapshots_folder(root), commits_folder(root)):
         folder.mkdir(parents=True, exist_ok=True)
         sync_folder(folder.parent)
@@ -297,15 +302,28 @@ def _settle(root: Path, temporary: Path, sequence: int, manifest: Manifest) -> P
     return path
 
 
+def draft_path(root: Path, sequence: int) -> Path:
+    return commits_folder(root) / f".tmp-{sequence}"
+
+
 def _commit(root: Path, record: Record, moment: Moment) -> None:
-    draft = commits_folder(root) / f".tmp-{record.sequence}"
-    write_file(draft, sealed(to_json(record)))
+    write_file(draft_path(root, record.sequence), sealed(to_json(record)))
     moment("commit_written")
+    commit_draft(root, record.sequence, moment)
+
+
+def commit_draft(root: Path, sequence: int, moment: Moment) -> None:
+    """Give a commit that is written its number, and wait until that is on the disk.
+
+    Raises:
+        PublishConflict: The number is taken.
+    """
+    draft = draft_path(root, sequence)
     try:
-        os.link(draft, commit_path(root, record.sequence))
+        os.link(draft, commit_path(root, sequence))
     except FileExistsError:
         raise PublishConflict(
-            f"Another publisher took number {record.sequence} at {root}.", remedy="Publish again."
+            f"Another publisher took number {sequence} at {root}.", remedy="Publish again."
         ) from None
     finally:
         draft.unlink()

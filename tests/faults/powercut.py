@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 SECTOR = 512
 
@@ -37,9 +38,9 @@ class Recorder:
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
-        real = os.fsync
+        real: Any = os.fsync
 
-        def fsync(descriptor: int) -> None:
+        def fsync(descriptor: Any) -> None:
             path = self._inside(Path(f"/proc/self/fd/{descriptor}").readlink())
             if path is not None:
                 self._note_writes(path)
@@ -47,7 +48,7 @@ class Recorder:
             real(descriptor)
 
         sys.addaudithook(self._heard)  # there is no way back: it falls silent instead
-        os.fsync, self._is_on = fsync, True
+        os.fsync, self._is_on = cast("Any", fsync), True
         try:
             yield
         finally:
@@ -184,9 +185,10 @@ class Disk:
                 target, new = self._at(other)
                 target.change(new, "", folder.live[name])
 
-    def left(self, chance: random.Random) -> Tree:
-        """What a power cut leaves: of all that is pending, this much or that."""
-        share = chance.choice((0.0, 0.1, 0.5, 0.9, 1.0))
+    def left(self, chance: random.Random, share: float | None = None) -> Tree:
+        """What a power cut leaves: of all that is pending, this share or another."""
+        if share is None:
+            share = chance.choice((0.0, 0.1, 0.5, 0.9, 1.0))
         return dict(_left(self.root, "", chance, share))
 
 
