@@ -18,7 +18,7 @@ import polars as pl
 
 from pkg_assets.catalog import EMPTY
 from pkg_assets.partitions import CATEGORIES
-from pkg_assets.versions import MERGED, to_publish
+from pkg_assets.versions import MERGED, PUBLISHED_AT, to_publish
 from pkgraph.catalog.digest import category_versions
 from pkgraph.model import PURPOSES, category_key, kind_id
 from pkgraph.tables import KINDS
@@ -59,7 +59,7 @@ def large_shop(folder: Path, instance: dg.DagsterInstance, kinds: pl.DataFrame) 
     looking.made("products", digest, delivery=digest)
     looking.made("hallucination_classifier", "h")
     merged = dg.MetadataValue.json(to_publish(instance, list(versions)))
-    looking.made("published_graph", "s", **{MERGED: merged})
+    looking.made("published_graph", "s", **{MERGED: merged, PUBLISHED_AT: looking.now.isoformat()})
     return looking
 
 

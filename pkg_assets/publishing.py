@@ -15,7 +15,7 @@ from pkg_assets.changes import changes_since
 from pkg_assets.inputs import fingerprints
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
-from pkg_assets.versions import MERGED, to_publish
+from pkg_assets.versions import MERGED, PUBLISHED_AT, to_publish
 from pkgraph.acceptance.certificate import Certificate
 from pkgraph.acceptance.judgement import Judgement
 from pkgraph.errors import GateRefused
@@ -115,6 +115,7 @@ def published_graph(
             **_report(published, Graph.open(published.path)),
             **changes_since(served, published),
             MERGED: dg.MetadataValue.json(merged),
+            PUBLISHED_AT: clock.now().isoformat(),
         },
         data_version=dg.DataVersion(published.snapshot_id),
     )

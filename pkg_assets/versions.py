@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 import dagster as dg
 
 VERSION_TAG = "dagster/data_version"
 MERGED = "merged"
 """Metadata of `published_graph`: the versions that went into the snapshot."""
+PUBLISHED_AT = "published_at"
+"""Metadata of `published_graph`: when the run ended, new snapshot or not, by its clock."""
 
 
 def version_of(instance: dg.DagsterInstance, asset: str) -> str | None:
@@ -49,11 +52,12 @@ def to_publish(instance: dg.DagsterInstance, keys: Iterable[str]) -> dict[str, s
     }
 
 
-def last_merged(instance: dg.DagsterInstance) -> tuple[dict[str, str], float]:
-    """What the last snapshot merged, and when it was published (Unix seconds); nothing and 0 without one."""
+def last_merged(instance: dg.DagsterInstance) -> tuple[dict[str, str], datetime | None]:
+    """What the last snapshot merged, and when, by the clock of the run; nothing and None without one."""
     event = instance.get_latest_materialization_event(dg.AssetKey("published_graph"))
     made = event.asset_materialization if event else None
-    if event is None or made is None or MERGED not in made.metadata:
-        return {}, 0.0
+    if made is None or not {MERGED, PUBLISHED_AT} <= made.metadata.keys():
+        return {}, None
     merged = made.metadata[MERGED].value
-    return (dict(merged), event.timestamp) if isinstance(merged, dict) else ({}, 0.0)
+    moment = datetime.fromisoformat(str(made.metadata[PUBLISHED_AT].value))
+    return (dict(merged), moment) if isinstance(merged, dict) else ({}, None)

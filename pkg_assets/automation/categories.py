@@ -36,7 +36,12 @@ from resources.table_store import TableStore
 JOB = "refresh_category"
 
 
-@dg.sensor(job_name=JOB, minimum_interval_seconds=EVERY_S, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    job_name=JOB,
+    minimum_interval_seconds=EVERY_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="A category has other kinds than it was refreshed with, or the night chose it: refreshes it.",
+)
 def category_sensor(
     context: dg.SensorEvaluationContext,
     shop: Shop,

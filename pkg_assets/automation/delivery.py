@@ -15,7 +15,12 @@ from resources.shop import Shop
 JOB = "read_catalog"
 
 
-@dg.sensor(job_name=JOB, minimum_interval_seconds=EVERY_S, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    job_name=JOB,
+    minimum_interval_seconds=EVERY_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Catalog or baskets have other bytes than those that were read: reads them.",
+)
 def delivery_sensor(context: dg.SensorEvaluationContext, shop: Shop, clock: Clock) -> dg.SensorResult:
     """Catalog or baskets changed: read them.
 

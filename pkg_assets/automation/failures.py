@@ -29,7 +29,11 @@ def alert_sensor(context: dg.RunFailureSensorContext, alerts: Alerts) -> None:
         context.log.warning(alert.sentence)
 
 
-@dg.sensor(minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="The process of a run is gone: marks the run failed, so that it is asked for again.",
+)
 def dead_run_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
     """Runs whose process was killed are marked failed; what they were asked for is asked for again."""
     n_dead = sweep_dead_runs(context.instance)

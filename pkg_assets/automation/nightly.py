@@ -16,6 +16,7 @@ JOB = "report_staleness"
     cron_schedule="0 2 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Chooses what is refreshed tonight, and reports what is due and does not fit.",
 )
 def nightly_plan(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """At 02:00 UTC, since the day that a budget counts for begins at midnight UTC."""

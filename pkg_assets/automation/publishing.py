@@ -21,7 +21,12 @@ GRAPH = "graph"
 _NEEDED = {"products", "hallucination_classifier"}
 
 
-@dg.sensor(job_name=JOB, minimum_interval_seconds=EVERY_S, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(
+    job_name=JOB,
+    minimum_interval_seconds=EVERY_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="What is accepted is not what the last snapshot merged: publishes all of it.",
+)
 def publish_sensor(context: dg.SensorEvaluationContext, shop: Shop, clock: Clock) -> dg.SensorResult:
     """What is accepted differs from what is published: publish all of it, at most every so many minutes."""
     instance, now = context.instance, clock.now()
@@ -30,13 +35,13 @@ def publish_sensor(context: dg.SensorEvaluationContext, shop: Shop, clock: Clock
     except InputError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     wanted = to_publish(instance, category_keys(instance))
-    merged, published_s = last_merged(instance)
+    merged, published_at = last_merged(instance)
     if not wanted.keys() > _NEEDED or build_at_work(instance):
         reason = "nothing is accepted yet, or a build is at work and will publish"
         return dg.SensorResult(skip_reason=reason, cursor=context.cursor)
     memory = Memory.from_json(context.cursor, now=now)
     asked = memory.asked.get(GRAPH)
-    last_s = max(published_s, asked.at_s if asked else 0.0)
+    last_s = max(published_at.timestamp() if published_at else 0.0, asked.at_s if asked else 0.0)
     left_s = last_s + 60 * settings.freshness.publish_every_minutes - now.timestamp()
     if wanted != merged and left_s > 0:
         return dg.SensorResult(skip_reason=f"publishes in {left_s:.0f} s what is new", cursor=context.cursor)

@@ -14,7 +14,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from pkg_assets.definitions import build_defs
 from pkg_assets.partitions import CATEGORIES
-from pkg_assets.versions import MERGED
+from pkg_assets.versions import MERGED, PUBLISHED_AT
 from pkgraph.home import Home
 from pkgraph.model import PURPOSES
 from pkgraph.settings import settings_from
@@ -41,7 +41,7 @@ class Looking:
 
     home: Path
     instance: dg.DagsterInstance
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))  # Dagster dates events itself
+    now: datetime = datetime(2026, 11, 1, 8, tzinfo=UTC)
     cursors: dict[str, str | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -99,7 +99,10 @@ class Looking:
         self.made("accepted_relations", version, partition=key)
 
     def published(self, **merged: str) -> None:
-        metadata: dict[str, Any] = {MERGED: dg.MetadataValue.json(merged)}
+        metadata: dict[str, Any] = {
+            MERGED: dg.MetadataValue.json(merged),
+            PUBLISHED_AT: self.now.isoformat(),
+        }
         self.made("published_graph", "snapshot", **metadata)
 
     def ended(

@@ -92,6 +92,7 @@ def test_what_runs_without_a_hand_on_it_is_this_and_runs_from_the_start() -> Non
 
     assert {one.name for one in automatic} == AUTOMATIC
     assert {one.default_status.value for one in automatic} == {"RUNNING"}
+    assert [one.name for one in automatic if not one.description] == []
 
 
 def test_ages_are_shown_by_freshness_policies(specs: dict[str, dg.AssetSpec]) -> None:
