@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What the tests run against and no Python package ships.
 SERVICES := postgresql strace
 
-.PHONY: services help graph test test-all ui serve check bench bench-refresh clean setup lock openapi
+.PHONY: services help graph test test-all ui serve check bench bench-refresh bench-serve clean setup lock openapi
 
 help:  ## the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -59,6 +59,10 @@ bench: setup  ## every published number
 
 openapi: setup  ## write docs/openapi.json again after a change of the HTTP contract
 	$(BIN)/python -c 'import json; from pkgraph.serving.routes import ROUTES; from pkgraph.serving.documents import openapi; print(json.dumps(openapi(ROUTES), indent=1))' > docs/openapi.json
+
+bench-serve: setup  ## recommending in process, beside C, NumPy, dict, LMDB, SQLite, Redis, DuckDB
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra peers
+	$(BIN)/python -m benchmarks.in_process --size S L
 
 lock:  ## resolve pyproject.toml again into requirements.lock, without host names
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock

@@ -233,7 +233,7 @@ static bool clear_targets(Scratch *s, int64_t n)
     return true;
 }
 
-static int *slot_of(Scratch *s, int32_t kind)
+static inline int *slot_of(Scratch *s, int32_t kind)
 {
     uint64_t mask = (uint64_t)s->slots_size - 1;
     uint64_t place = ((uint64_t)(uint32_t)kind * 0x9E3779B97F4A7C15ULL) >> 32 & mask;
@@ -286,7 +286,7 @@ static Arrival *append_arrival(Scratch *s, Target *target, int source)
     return &s->arrivals[at];
 }
 
-static uint64_t weighed(uint64_t weight, int64_t steps)
+static inline uint64_t weighed(uint64_t weight, int64_t steps)
 {
     if (steps == WEIGHT_STEPS)
         return weight;
@@ -304,18 +304,25 @@ static void settle(Scratch *s, Target *target, int at, uint64_t weight, int64_t 
         target->best = at;
 }
 
-static Status add_row(const Tables *t, Scratch *s, int source, int64_t row)
+/* Count a merged row; there is room for what it adds. Its edge is looked up only where it is shown. */
+static inline void add_row(const Tables *t, Scratch *s, int source, int64_t row, int64_t steps)
 {
-    if (!is_row(t->row_target[row], t->n_kinds))
-        return DAMAGED;
-    Target *target = target_of(s, t->row_target[row]);
-    Arrival *arrival = target == NULL ? NULL : append_arrival(s, target, source);
-    if (arrival == NULL)
-        return FAILED;
-    arrival->edge = -1; /* looked up where it is shown: few of the rows are */
-    arrival->via = (int32_t)row;
-    settle(s, target, (int)s->n_arrivals - 1, t->row_weight[row], s->sources[source].steps);
-    return OK;
+    int32_t kind = t->row_target[row];
+    int *slot = slot_of(s, kind);
+    int at = (int)s->n_arrivals++;
+    uint64_t weight = weighed(t->row_weight[row], steps);
+    s->arrivals[at] = (Arrival){source, kind, -1, (int32_t)row, weight, 0, -1};
+    if (*slot == 0) {
+        s->targets[s->n_targets] = (Target){kind, weight, at, at, at};
+        *slot = (int)++s->n_targets;
+        return;
+    }
+    Target *target = &s->targets[*slot - 1];
+    s->arrivals[target->last].next = at;
+    target->last = at;
+    target->weight += weight;
+    if (weight > s->arrivals[target->best].weight)
+        target->best = at;
 }
 
 Status collect_by_rows(const Tables *t, Scratch *s, int64_t max_row, bool *is_cut)
@@ -332,15 +339,15 @@ Status collect_by_rows(const Tables *t, Scratch *s, int64_t max_row, bool *is_cu
             FETCH(&t->row_weight[row]);
         }
     }
-    if (!clear_targets(s, total))
+    if (!clear_targets(s, total) || !RESERVE(s, arrivals, total) || !RESERVE(s, targets, total))
         return FAILED;
     for (int64_t i = 0; i < s->n_sources; i++) {
         start = t->row_offsets[s->sources[i].node];
         end = t->row_offsets[s->sources[i].node + 1];
         for (int64_t row = start; row < end; row++) {
-            Status status = add_row(t, s, (int)i, row);
-            if (status != OK)
-                return status;
+            if (!is_row(t->row_target[row], t->n_kinds))
+                return DAMAGED;
+            add_row(t, s, (int)i, row, s->sources[i].steps);
         }
     }
     return OK;

@@ -4,17 +4,18 @@
 #include <math.h>
 #include <string.h>
 
-#define LITERAL(s, text) put(s, text, sizeof(text) - 1)
-
+/* Room for n more bytes. What follows writes into it without asking again. */
 static bool room(Scratch *s, int64_t n) { return RESERVE(s, text, s->n_text + n); }
 
-static bool put(Scratch *s, const char *bytes, int64_t n)
+/* What a text may become: six bytes a byte where all are control characters, and its quotation marks. */
+static int64_t most(Text text) { return 6 * text.length + 2; }
+
+#define LITERAL(out, text) literal(out, text, sizeof(text) - 1)
+
+static inline char *literal(char *out, const char *bytes, size_t n)
 {
-    if (!room(s, n))
-        return false;
-    memcpy(s->text + s->n_text, bytes, (size_t)n);
-    s->n_text += n;
-    return true;
+    memcpy(out, bytes, n);
+    return out + n;
 }
 
 /* Whether one of eight bytes must be escaped: a control character, a quotation mark or a backslash. */
@@ -26,177 +27,235 @@ static bool has_special(uint64_t word)
     return ((below | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & highs) != 0;
 }
 
-static bool put_escaped(Scratch *s, unsigned char byte)
+static char *put_byte(char *out, unsigned char byte)
 {
     static const char names[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
-    char text[8];
-    if (byte == '"' || byte == '\\' || (byte < sizeof names && names[byte] != 0)) {
-        text[0] = '\\';
-        text[1] = byte == '"' || byte == '\\' ? (char)byte : names[byte];
-        return put(s, text, 2);
+    static const char hex[] = "0123456789abcdef";
+    if (byte >= 0x20 && byte != '"' && byte != '\\') {
+        *out++ = (char)byte;
+        return out;
     }
-    if (byte < 0x20) {
-        PyOS_snprintf(text, sizeof text, "\\u%04x", byte);
-        return put(s, text, 6);
+    *out++ = '\\';
+    if (byte >= 0x20 || (byte < sizeof names && names[byte] != 0)) {
+        *out++ = byte >= 0x20 ? (char)byte : names[byte];
+        return out;
     }
-    return put(s, (const char *)&byte, 1);
+    out = LITERAL(out, "u00");
+    *out++ = hex[byte >> 4];
+    *out++ = hex[byte & 15];
+    return out;
 }
 
 /* A text in quotation marks. */
-static bool put_text(Scratch *s, const char *bytes, int64_t n)
+static char *put_text(char *out, Text text)
 {
-    if (!room(s, n + 2))
-        return false;
-    s->text[s->n_text++] = '"';
-    int64_t i = 0;
-    while (i < n) {
+    const char *at = text.start, *end = text.start + text.length;
+    *out++ = '"';
+    while (at < end) {
         uint64_t word;
-        if (n - i >= 8) {
-            memcpy(&word, bytes + i, 8);
-            if (!has_special(word)) {
-                if (!room(s, n - i + 2))
-                    return false;
-                memcpy(s->text + s->n_text, &word, 8);
-                s->n_text += 8;
-                i += 8;
-                continue;
-            }
-        }
-        unsigned char byte = (unsigned char)bytes[i++];
-        if (byte >= 0x20 && byte != '"' && byte != '\\') {
-            if (!room(s, n - i + 3))
-                return false;
-            s->text[s->n_text++] = (char)byte;
-        } else if (!put_escaped(s, byte)) {
-            return false;
+        if (end - at >= 8 && (memcpy(&word, at, 8), !has_special(word))) {
+            memcpy(out, &word, 8);
+            out += 8;
+            at += 8;
+        } else if (end - at < 8 && text.length >= 8 && (memcpy(&word, end - 8, 8), !has_special(word))) {
+            memcpy(out + (end - at) - 8, &word, 8); /* what it writes again is what stands there */
+            out += end - at;
+            at = end;
+        } else {
+            out = put_byte(out, (unsigned char)*at++);
         }
     }
-    return LITERAL(s, "\"");
+    *out++ = '"';
+    return out;
 }
 
-static bool put_whole(Scratch *s, int64_t value)
+static char *put_whole(char *out, uint64_t value)
 {
-    char digits[24];
-    return put(s, digits, PyOS_snprintf(digits, sizeof digits, "%lld", (long long)value));
+    char digits[20];
+    int n = 0;
+    do {
+        digits[n++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    while (n > 0)
+        *out++ = digits[--n];
+    return out;
+}
+
+static char *put_signed(char *out, int64_t value)
+{
+    if (value < 0)
+        *out++ = '-';
+    return put_whole(out, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 /* A share of whole millionths as Python writes it: 0.9, 1.0, 5e-05. */
-static bool put_share(Scratch *s, int64_t micro)
+static char *put_share(char *out, int64_t micro)
 {
-    char digits[16];
     if (micro >= 1000000)
-        return LITERAL(s, "1.0");
+        return LITERAL(out, "1.0");
     if (micro == 0)
-        return LITERAL(s, "0.0");
+        return LITERAL(out, "0.0");
     if (micro < 100) {
         int tens = (int)micro / 10, ones = (int)micro % 10;
-        int n = tens == 0   ? PyOS_snprintf(digits, sizeof digits, "%de-06", ones)
-                : ones == 0 ? PyOS_snprintf(digits, sizeof digits, "%de-05", tens)
-                            : PyOS_snprintf(digits, sizeof digits, "%d.%de-05", tens, ones);
-        return put(s, digits, n);
+        *out++ = (char)('0' + (tens > 0 ? tens : ones));
+        if (tens > 0 && ones > 0) {
+            *out++ = '.';
+            *out++ = (char)('0' + ones);
+        }
+        return tens > 0 ? LITERAL(out, "e-05") : LITERAL(out, "e-06");
     }
-    memcpy(digits, "0.000000", 8);
+    memcpy(out, "0.000000", 8);
     for (int place = 7; micro > 0; place--, micro /= 10)
-        digits[place] = (char)('0' + micro % 10);
-    int64_t n = 8;
-    while (digits[n - 1] == '0')
-        n--;
-    return put(s, digits, n);
+        out[place] = (char)('0' + micro % 10);
+    out += 8;
+    while (out[-1] == '0')
+        out--;
+    return out;
 }
 
-static bool put_price(Scratch *s, double price)
+enum { PRICE_ROOM = 64 };
+
+/* A price as Python writes it: whole cents by hand, whatever else by Python; NULL is out of memory. */
+static char *put_price(char *out, double price)
 {
+    double cents = price * 100;
     if (!isfinite(price))
-        return LITERAL(s, "null");
+        return LITERAL(out, "null");
+    if (price >= 0 && cents < 1e15 && !signbit(price)) {
+        uint64_t whole = (uint64_t)nearbyint(cents);
+        if ((double)whole / 100.0 == price) {
+            out = put_whole(out, whole / 100);
+            *out++ = '.';
+            *out++ = (char)('0' + whole / 10 % 10);
+            if (whole % 10 != 0)
+                *out++ = (char)('0' + whole % 10);
+            return out;
+        }
+    }
     char *digits = PyOS_double_to_string(price, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
     if (digits == NULL)
-        return false;
-    bool is_put = put(s, digits, (int64_t)strlen(digits));
+        return NULL;
+    out = literal(out, digits, strnlen(digits, PRICE_ROOM - 1));
     PyMem_Free(digits);
-    return is_put;
+    return out;
 }
 
-static bool put_text_at(Scratch *s, Text text) { return put_text(s, text.start, text.length); }
-
-/* A Python text; half a character becomes a question mark, as when the answer is encoded. */
-static bool put_python(Scratch *s, PyObject *text)
+/* The bytes of a Python text; half a character becomes a question mark, as when an answer is encoded. */
+static bool text_of_python(PyObject *text, PyObject **owner, Text *bytes)
 {
     Py_ssize_t n;
-    const char *bytes = PyUnicode_AsUTF8AndSize(text, &n);
-    if (bytes != NULL)
-        return put_text(s, bytes, n);
+    *owner = NULL;
+    bytes->start = PyUnicode_AsUTF8AndSize(text, &n);
+    bytes->length = n;
+    if (bytes->start != NULL)
+        return true;
     PyErr_Clear();
-    PyObject *encoded = PyUnicode_AsEncodedString(text, "utf-8", "replace");
-    if (encoded == NULL)
+    *owner = PyUnicode_AsEncodedString(text, "utf-8", "replace");
+    if (*owner == NULL)
         return false;
-    bool is_put = put_text(s, PyBytes_AS_STRING(encoded), PyBytes_GET_SIZE(encoded));
-    Py_DECREF(encoded);
+    *bytes = (Text){PyBytes_AS_STRING(*owner), PyBytes_GET_SIZE(*owner)};
+    return true;
+}
+
+static bool put_python(Scratch *s, PyObject *text)
+{
+    PyObject *owner;
+    Text bytes;
+    bool is_put = text_of_python(text, &owner, &bytes) && room(s, most(bytes));
+    if (is_put)
+        s->n_text = put_text(s->text + s->n_text, bytes) - s->text;
+    Py_XDECREF(owner);
     return is_put;
 }
 
-/* "response-position": the closing mark moves behind the position. */
-static bool put_relation(const Tables *t, Scratch *s, Text response, int32_t statement)
+static bool put(Scratch *s, const char *bytes, size_t n)
 {
-    if (!put_text_at(s, response))
+    if (!room(s, (int64_t)n))
         return false;
-    s->n_text--;
-    return LITERAL(s, "-") && put_whole(s, t->statement_position[statement]) && LITERAL(s, "\"");
+    s->n_text = literal(s->text + s->n_text, bytes, n) - s->text;
+    return true;
 }
+
+#define PUT(s, text) put(s, text, sizeof(text) - 1)
+
+/* "response-position": the closing mark moves behind the position. */
+static char *put_relation(const Tables *t, char *out, Text response, int32_t statement)
+{
+    out = put_text(out, response);
+    out[-1] = '-';
+    out = put_signed(out, t->statement_position[statement]);
+    *out++ = '"';
+    return out;
+}
+
+enum { NAMES_OF_A_PATH = 320, NAMES_OF_AN_ITEM = 160 }; /* more than the names of the fields and the numbers take */
 
 static Status put_path(const Tables *t, const Records *r, const Asked *asked, Scratch *s, int at, int32_t kind)
 {
     Way way;
-    Text seed_kind = {"", 0};
+    Text seed = {"", 0}, seed_kind = {"", 0};
     const Source source = s->sources[s->arrivals[at].source];
-    if (!next_way(t, r, s, at, kind, &way))
-        return DAMAGED;
     bool has_seed = source.seed >= 0;
-    if (has_seed && !TEXT(t, kind_title, source.node, &seed_kind))
+    PyObject *owner;
+    if (!next_way(t, r, s, at, kind, &way) || (has_seed && !TEXT(t, kind_title, source.node, &seed_kind)))
         return DAMAGED;
-    bool is_put = LITERAL(s, "{\"seed_sku\":");
-    is_put &= has_seed ? put_python(s, PySequence_Fast_GET_ITEM(asked->skus, source.seed)) : LITERAL(s, "null");
-    is_put &= LITERAL(s, ",\"seed_kind\":");
-    is_put &= has_seed ? put_text_at(s, seed_kind) : LITERAL(s, "null");
-    is_put &= LITERAL(s, ",\"rationale\":") && put_text_at(s, way.rationale);
-    is_put &= LITERAL(s, ",\"rationale_id\":") && put_text_at(s, way.rationale_id);
-    is_put &= LITERAL(s, ",\"relation_type\":") && put_python(s, r->types[way.type]);
-    is_put &= LITERAL(s, ",\"explanation\":") && put_text_at(s, way.explanation);
-    is_put &= LITERAL(s, ",\"probability\":") && put_share(s, way.micro_probability);
-    is_put &= LITERAL(s, ",\"relation_id\":") && put_relation(t, s, way.response, way.statement);
-    is_put &= way.is_reversed ? LITERAL(s, ",\"is_reversed\":true") : LITERAL(s, ",\"is_reversed\":false");
-    is_put &= LITERAL(s, ",\"via_relation_id\":");
-    is_put &= way.via < 0 ? LITERAL(s, "null") : put_relation(t, s, way.via_response, way.via_statement);
-    is_put &= LITERAL(s, ",\"edge\":") && put_whole(s, way.edge) && LITERAL(s, "}");
-    return is_put ? OK : FAILED;
+    if (has_seed && !text_of_python(PySequence_Fast_GET_ITEM(asked->skus, source.seed), &owner, &seed))
+        return FAILED; /* a known SKU has no owner: its UTF-8 was asked for before */
+    int64_t texts = most(seed) + most(seed_kind) + most(way.rationale) + most(way.rationale_id);
+    texts += most(way.explanation) + most(way.response) + (way.via < 0 ? 0 : most(way.via_response));
+    if (!room(s, texts + NAMES_OF_A_PATH))
+        return FAILED;
+    char *out = LITERAL(s->text + s->n_text, "{\"seed_sku\":");
+    out = has_seed ? put_text(out, seed) : LITERAL(out, "null");
+    out = LITERAL(out, ",\"seed_kind\":");
+    out = has_seed ? put_text(out, seed_kind) : LITERAL(out, "null");
+    out = put_text(LITERAL(out, ",\"rationale\":"), way.rationale);
+    out = put_text(LITERAL(out, ",\"rationale_id\":"), way.rationale_id);
+    out = put_text(LITERAL(out, ",\"relation_type\":"), r->type_texts[way.type]);
+    out = put_text(LITERAL(out, ",\"explanation\":"), way.explanation);
+    out = put_share(LITERAL(out, ",\"probability\":"), way.micro_probability);
+    out = put_relation(t, LITERAL(out, ",\"relation_id\":"), way.response, way.statement);
+    out = way.is_reversed ? LITERAL(out, ",\"is_reversed\":true") : LITERAL(out, ",\"is_reversed\":false");
+    out = LITERAL(out, ",\"via_relation_id\":");
+    out = way.via < 0 ? LITERAL(out, "null") : put_relation(t, out, way.via_response, way.via_statement);
+    out = put_whole(LITERAL(out, ",\"edge\":"), (uint64_t)way.edge);
+    *out++ = '}';
+    s->n_text = out - s->text;
+    return OK;
 }
 
 static Status put_item(const Tables *t, const Records *r, const Asked *asked, Scratch *s, const Pick *pick)
 {
-    const Target target = s->targets[pick->target];
+    const Target *target = &s->targets[pick->target];
     Text sku, title, kind, category;
-    Way best;
+    int64_t probability;
     int places[128];
-    int n = sorted_arrivals(s, &target, places, 128);
+    int n = sorted_arrivals(s, target, places, 128);
     if (!TEXT(t, sku_id, pick->sku_row, &sku) || !TEXT(t, sku_title, pick->sku_row, &title) ||
-        !TEXT(t, kind_title, target.kind, &kind) ||
-        !TEXT(t, category_name, t->kind_category[target.kind], &category) ||
-        !next_way(t, r, s, places[0], target.kind, &best))
+        !TEXT(t, kind_title, target->kind, &kind) ||
+        !TEXT(t, category_name, t->kind_category[target->kind], &category) ||
+        !probability_of(t, r, &s->arrivals[places[0]], &probability))
         return DAMAGED;
-    bool is_put = LITERAL(s, "{\"sku\":") && put_text_at(s, sku);
-    is_put &= LITERAL(s, ",\"title\":") && put_text_at(s, title);
-    is_put &= LITERAL(s, ",\"kind\":") && put_text_at(s, kind);
-    is_put &= LITERAL(s, ",\"category\":") && put_text_at(s, category);
-    is_put &= LITERAL(s, ",\"price\":") && put_price(s, t->sku_price[pick->sku_row]);
-    is_put &= LITERAL(s, ",\"score\":") && put_share(s, score_of(t, target.weight));
-    is_put &= LITERAL(s, ",\"probability\":") && put_share(s, best.micro_probability);
-    is_put &= LITERAL(s, ",\"paths\":[");
-    for (int i = 0; is_put && i < n; i++) {
-        is_put &= i == 0 || LITERAL(s, ",");
-        Status status = put_path(t, r, asked, s, places[i], target.kind);
+    if (!room(s, most(sku) + most(title) + most(kind) + most(category) + PRICE_ROOM + NAMES_OF_AN_ITEM))
+        return FAILED;
+    char *out = put_text(LITERAL(s->text + s->n_text, "{\"sku\":"), sku);
+    out = put_text(LITERAL(out, ",\"title\":"), title);
+    out = put_text(LITERAL(out, ",\"kind\":"), kind);
+    out = put_text(LITERAL(out, ",\"category\":"), category);
+    out = put_price(LITERAL(out, ",\"price\":"), t->sku_price[pick->sku_row]);
+    if (out == NULL)
+        return FAILED;
+    out = put_share(LITERAL(out, ",\"score\":"), score_of(t, target->weight));
+    out = put_share(LITERAL(out, ",\"probability\":"), probability);
+    out = LITERAL(out, ",\"paths\":[");
+    s->n_text = out - s->text;
+    for (int i = 0; i < n; i++) {
+        Status status = i > 0 && !PUT(s, ",") ? FAILED : put_path(t, r, asked, s, places[i], target->kind);
         if (status != OK)
             return status;
     }
-    return is_put && LITERAL(s, "]}") ? OK : FAILED;
+    return PUT(s, "]}") ? OK : FAILED;
 }
 
 static Status put_rationales(const Tables *t, const Asked *asked, Scratch *s)
@@ -206,8 +265,9 @@ static Status put_rationales(const Tables *t, const Asked *asked, Scratch *s)
         int64_t row = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(asked->rationales, i));
         if (!TEXT(t, rationale_text, row, &text))
             return DAMAGED;
-        if ((i > 0 && !LITERAL(s, ",")) || !put_text_at(s, text))
+        if ((i > 0 && !PUT(s, ",")) || !room(s, most(text)))
             return FAILED;
+        s->n_text = put_text(s->text + s->n_text, text) - s->text;
     }
     return OK;
 }
@@ -216,21 +276,21 @@ PyObject *as_json(const Tables *t, const Records *r, const Asked *asked, Scratch
                   PyObject *snapshot_id, Status *status)
 {
     s->n_text = 0;
-    bool is_put = LITERAL(s, "{\"snapshot_id\":") && put_python(s, snapshot_id) && LITERAL(s, ",\"items\":[");
+    bool is_put = PUT(s, "{\"snapshot_id\":") && put_python(s, snapshot_id) && PUT(s, ",\"items\":[");
     *status = is_put ? OK : FAILED;
     for (int64_t i = 0; *status == OK && i < s->n_picks; i++) {
-        if (i > 0 && !LITERAL(s, ","))
+        if (i > 0 && !PUT(s, ","))
             *status = FAILED;
         else
             *status = put_item(t, r, asked, s, &s->picks[i]);
     }
     if (*status != OK)
         return NULL;
-    is_put = LITERAL(s, "],\"unknown_skus\":[");
+    is_put = PUT(s, "],\"unknown_skus\":[");
     for (Py_ssize_t i = 0; is_put && i < PyList_GET_SIZE(unknown); i++)
-        is_put = (i == 0 || LITERAL(s, ",")) && put_python(s, PyList_GET_ITEM(unknown, i));
-    *status = is_put && LITERAL(s, "],\"rationales\":[") ? put_rationales(t, asked, s) : FAILED;
-    if (*status == OK && !LITERAL(s, "]}"))
+        is_put = (i == 0 || PUT(s, ",")) && put_python(s, PyList_GET_ITEM(unknown, i));
+    *status = is_put && PUT(s, "],\"rationales\":[") ? put_rationales(t, asked, s) : FAILED;
+    if (*status == OK && !PUT(s, "]}"))
         *status = FAILED;
     return *status == OK ? PyBytes_FromStringAndSize(s->text, s->n_text) : NULL;
 }

@@ -45,9 +45,15 @@ static bool take_types(Graph *self, PyObject *names)
         PyErr_SetString(PyExc_ValueError, "too many relation types");
         return false;
     }
-    for (Py_ssize_t i = 0; i < n; i++)
+    for (Py_ssize_t i = 0; i < n; i++) {
+        Py_ssize_t length;
+        const char *text = PyUnicode_AsUTF8AndSize(PyTuple_GET_ITEM(names, i), &length);
+        if (text == NULL)
+            return false;
+        self->records.type_texts[i] = (Text){text, length}; /* lives as long as the name */
         self->records.types[i] = Py_NewRef(PyTuple_GET_ITEM(names, i));
-    self->records.n_types = (int)n;
+        self->records.n_types = (int)i + 1;
+    }
     self->all_types = (1U << n) - 1;
     return true;
 }

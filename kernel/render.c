@@ -110,21 +110,29 @@ static bool surest(const Tables *t, int64_t edge, int32_t *statement, Text *resp
     return TEXT(t, response_id, t->statement_response[start], response);
 }
 
+/* Probability that the statements of a path hold, in millionths; false where it is no share. */
+bool probability_of(const Tables *t, const Records *records, const Arrival *arrival, int64_t *micro)
+{
+    double share = t->edge_probability[arrival->edge];
+    if (arrival->via >= 0)
+        share *= t->edge_probability[arrival->via];
+    if (!(share >= 0 && share <= 1))
+        return false;
+    *micro = (int64_t)nearbyint(share * records->micro);
+    return true;
+}
+
 bool next_way(const Tables *t, const Records *records, const Scratch *s, int at, int32_t kind, Way *way)
 {
     const Arrival *arrival = &s->arrivals[at];
     int64_t edge = arrival->edge, rationale = t->edge_rationale[edge];
-    double share = t->edge_probability[edge];
-    if (arrival->via >= 0)
-        share *= t->edge_probability[arrival->via];
     way->arrival = at;
     way->edge = arrival->edge;
     way->via = arrival->via;
     way->type = t->edge_type[edge];
     way->is_reversed = t->edge_target[edge] != kind;
-    if (!(share >= 0 && share <= 1) || way->type >= records->n_types)
+    if (way->type >= records->n_types || !probability_of(t, records, arrival, &way->micro_probability))
         return false;
-    way->micro_probability = (int64_t)nearbyint(share * records->micro);
     if (arrival->via >= 0 && !surest(t, arrival->via, &way->via_statement, &way->via_response))
         return false;
     return TEXT(t, rationale_text, rationale, &way->rationale) &&
@@ -134,20 +142,37 @@ bool next_way(const Tables *t, const Records *records, const Scratch *s, int at,
 
 static PyObject *new_text(Text text) { return PyUnicode_DecodeUTF8(text.start, text.length, "strict"); }
 
+/* "-17" */
+static char *put_position(char *out, int32_t position)
+{
+    char digits[12];
+    uint32_t left = position < 0 ? -(uint32_t)position : (uint32_t)position;
+    int n = 0;
+    do {
+        digits[n++] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    *out++ = '-';
+    if (position < 0)
+        *out++ = '-';
+    while (n > 0)
+        *out++ = digits[--n];
+    return out;
+}
+
 static PyObject *relation_id(const Tables *t, Text response, int32_t statement)
 {
-    char tail[16];
-    int n = PyOS_snprintf(tail, sizeof tail, "-%d", (int)t->statement_position[statement]);
     char buffer[256];
-    if (response.length + n > (int64_t)sizeof buffer) {
+    if (response.length > (int64_t)sizeof buffer - 16) {
         PyObject *name = new_text(response);
-        PyObject *found = name == NULL ? NULL : PyUnicode_FromFormat("%U%s", name, tail);
+        PyObject *found =
+            name == NULL ? NULL : PyUnicode_FromFormat("%U-%d", name, (int)t->statement_position[statement]);
         Py_XDECREF(name);
         return found;
     }
     memcpy(buffer, response.start, (size_t)response.length);
-    memcpy(buffer + response.length, tail, (size_t)n);
-    return PyUnicode_DecodeUTF8(buffer, response.length + n, "strict");
+    char *end = put_position(buffer + response.length, t->statement_position[statement]);
+    return PyUnicode_DecodeUTF8(buffer, end - buffer, "strict");
 }
 
 /* A record of that class with these fields, whose references it takes; an error where one is NULL. */

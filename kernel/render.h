@@ -11,6 +11,7 @@ typedef struct {
     PyTypeObject *item, *path;
     Py_ssize_t item_at[N_ITEM_FIELDS], path_at[N_PATH_FIELDS];
     PyObject *types[MAX_TYPES];
+    Text type_texts[MAX_TYPES];
     int n_types;
     double micro; /* shares are shown in its parts */
 } Records;
@@ -32,6 +33,7 @@ typedef struct {
 } Way;
 
 bool next_way(const Tables *t, const Records *records, const Scratch *s, int at, int32_t kind, Way *way);
+bool probability_of(const Tables *t, const Records *records, const Arrival *arrival, int64_t *micro);
 int64_t score_of(const Tables *t, uint64_t weight);
 
 /* Places of at most `room` arrivals of a target, by weight, ties by source. */

@@ -91,6 +91,7 @@ def _catalog_sections(products: pl.DataFrame, kinds: pl.DataFrame) -> dict[str, 
 
 
 def _edge_sections(statements: Statements, n_kinds: int) -> dict[str, Any]:
+    sentences = statements.sentences_of_edges()  # first of all: while they are read, memory is fullest
     first, told = statements.edge_offsets[:-1], statements
     source = told.source[first]
     edges = Edges(
@@ -114,7 +115,7 @@ def _edge_sections(statements: Statements, n_kinds: int) -> dict[str, Any]:
         "edge_target": edges.target,
         "edge_probability": edges.probability,
         "edge_phrase": told.phrase[first],
-        "edge_explanations": told.sentences_of_edges(),
+        "edge_explanations": sentences,
         "edge_statement_offsets": told.edge_offsets,
         "statement_response": told.response,
         "statement_position": told.position,
