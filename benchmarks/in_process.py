@@ -1,7 +1,7 @@
 """Ten explained recommendations in process, beside others: `python -m benchmarks.in_process [--size S L]`.
 
 S has 0.1 million SKUs and 1 million relations, L has 2 and 30 million; see benchmarks.synthetic. Every engine
-runs in a process of its own and answers the same 2 000 questions of one to ten SKUs; all answers must be equal.
+runs in a process of its own and answers the same 2 000 questions of one to ten SKUs; answers must be equal.
 Times are wall time of one question; where other programs run, p99 is theirs: CPU time stands beside.
 """
 
