@@ -25,6 +25,9 @@ class AskConfig(dg.Config):
         default=None,
         description="ISO 8601 with zone: what had reached its age limit then is asked for again.",
     )
+    is_unattended: bool = Field(
+        default=False, description="Nobody started it: it shares the day's budget of the daemon."
+    )
 
 
 @dg.asset(
@@ -42,19 +45,22 @@ def llm_responses(
     answer_ledger: AnswerLedger,
     clock: Clock,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    from pkgraph.llm import Limits, ask_all
+    from pkg_assets.budget import limits_of_daemon, limits_of_run
+    from pkgraph.llm import ask_all
     from pkgraph.relations import parse_status
 
+    settings, now = shop.settings(), clock.now()
+    alone = config.is_unattended
     with answer_ledger.open() as ledger:
         responses = ask_all(
             prompts,
             language_models.open(),
             ledger,
             now=clock.now,
-            limits=Limits(context.run_id, **language_models.spending().model_dump()),
+            limits=limits_of_daemon(settings, now) if alone else limits_of_run(settings, context.run_id),
             may_ask=language_models.may_ask,
             parse_status=parse_status,
-            renew_before=_due(config, prompts, shop.settings(), context.partition_key),
+            renew_before=_due(config, prompts, settings, context.partition_key),
         )
     answered = responses.filter(pl.col("status") == "answered")
     return table_result(

@@ -1,13 +1,14 @@
 """Stage 11: what is known of each category, how old it is, and what the next night would do about it."""
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from pkg_assets.budget import budget_left
 from pkg_assets.reporting import count_table, counts, sample_rows, table_result, table_spec
 from pkgraph.freshness.night import Price
 from pkgraph.llm import ReplayLanguageModel
@@ -54,7 +55,7 @@ def staleness_report(
     with answer_ledger.open() as ledger:
         answered_at = ledger.answered_at(prompts["prompt_id"], models=live_models(settings))
         changed = changed_statements(ledger.renewed(), prompts)
-        budget_usd = budget_left(settings, ledger.spent_since(day_of(now)))
+        budget_usd = budget_left(settings, ledger, now)
     report = plan_night(
         staleness(kinds, prompts, answered_at, now=now),
         changed,
@@ -105,15 +106,6 @@ def _plan(report: pl.DataFrame, budget_usd: float) -> dict[str, Any]:
 
 # A page of the UI; the table has them all.
 MAX_SHOWN = 100
-
-
-def day_of(now: datetime) -> datetime:
-    """The start of the day, UTC, that a budget counts for."""
-    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def budget_left(settings: Settings, spent_usd: float) -> float:
-    return max(0.0, settings.freshness.daily_budget_usd - spent_usd)
 
 
 def live_models(settings: Settings) -> list[str]:

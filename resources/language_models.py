@@ -13,7 +13,7 @@ from pkgraph.home import Home
 if TYPE_CHECKING:
     from pkgraph.llm import ReplayLanguageModel
     from pkgraph.model import LanguageModel
-    from pkgraph.settings import ModelSettings, SpendingSettings
+    from pkgraph.settings import ModelSettings
 
 
 class LanguageModels(dg.ConfigurableResource[None]):
@@ -21,11 +21,6 @@ class LanguageModels(dg.ConfigurableResource[None]):
 
     home: str = Field(description="The home folder of the shop.")
     may_ask: bool = Field(default=True, description="Whether live models may be asked at all.")
-
-    def spending(self) -> SpendingSettings:
-        from pkgraph.settings import read_settings
-
-        return read_settings(Home(Path(self.home)).settings).spending
 
     def open(self) -> list[LanguageModel | ReplayLanguageModel]:
         from pkgraph.settings import read_settings

@@ -12,7 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from pkg_assets.automation.asking import MAX_REQUESTS
-from pkg_assets.staleness import budget_left, day_of, live_models, price_of, prompts_by_category
+from pkg_assets.budget import budget_left
+from pkg_assets.staleness import live_models, price_of, prompts_by_category
 from pkgraph.freshness.plan import EXPECTED_OUTPUT_TOKENS
 from pkgraph.model import PURPOSES
 from pkgraph.settings import Settings
@@ -67,7 +68,7 @@ def _open_costs(
     prompts = _prompts(keys, kinds, settings)
     with answer_ledger.open() as ledger:
         answered = ledger.answered_at(prompts["prompt_id"], models=live_models(settings))
-        left = budget_left(settings, ledger.spent_since(day_of(now)))
+        left = budget_left(settings, ledger, now)
     still_open = prompts.filter(~pl.col("prompt_id").is_in(list(answered)))
     if still_open.is_empty():
         return {}, left

@@ -109,8 +109,8 @@ class Demand:
 
     def config(self, key: str) -> dict[str, object]:
         moment = self.chosen.get(key)
-        asking = {"due_at": moment.isoformat()} if moment else {}
-        return {"ops": {LLM_RESPONSES.name: {"config": asking}}} if asking else {}
+        due = {"due_at": moment.isoformat()} if moment else {}
+        return {"ops": {LLM_RESPONSES.name: {"config": {"is_unattended": True, **due}}}}
 
 
 def demanded(instance: dg.DagsterInstance, tables: TableStore, versions: Mapping[str, str]) -> Demand:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Self
 
 import sqlalchemy as sa
@@ -342,22 +342,6 @@ class Ledger:
             ):
                 prompt_id, former_text, text = row
                 yield prompt_id, former_text, text
-
-    def spent_since(self, moment: datetime) -> float:
-        """Known cost in USD of all calls that were asked for from this moment on, unused ones included."""
-        since = moment.astimezone(UTC).isoformat()
-        with self._reads() as connection:
-            return sum(
-                float(
-                    connection.scalar(
-                        sa.select(sa.func.coalesce(sa.func.sum(table.c.cost_usd), 0)).where(
-                            table.c.asked_at >= since
-                        )
-                    )
-                    or 0
-                )
-                for table in _CALLS
-            )
 
     def bought(self, after: int, up_to: int) -> Bought:
         """What the answers cost that lie between two high-water marks, the first left out."""

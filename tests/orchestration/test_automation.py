@@ -15,10 +15,14 @@ import sqlalchemy as sa
 from dagster._core.events import EngineEventData
 
 from pkg_assets.automation.asking import ATTEMPT_TAG, MAX_REQUESTS, is_final
+from pkg_assets.budget import limits_of_daemon
 from pkg_assets.definitions import build_defs
 from pkg_assets.runs import PID_TAG
+from pkgraph.llm import AnswerKey, Lease, Limits, Wanted
 from pkgraph.model import PURPOSES
 from pkgraph.tables import STALENESS_REPORT
+from resources.answer_ledger import AnswerLedger
+from resources.shop import Shop
 from resources.table_store import TableStore
 from tests.orchestration.looking import DEFINITIONS, LIVE, Looking
 
@@ -160,6 +164,28 @@ def test_a_budget_lets_in_as_many_categories_as_it_pays_for(looking: Looking) ->
     assert len(looking.asked("category_sensor")) == 3
 
 
+def test_the_daemon_counts_what_it_spent_today_and_not_what_people_spent(looking: Looking) -> None:
+    looking.settle_settings(freshness={"daily_budget_usd": 1.0}, spending={"daily_cap_usd": 3.0})
+    looking.write_kinds({"pasta": ["penne"]})
+    settings = Shop(home=str(looking.home)).settings()
+
+    def spend(limits: Limits, usd: float, prompt: str) -> None:
+        wanted = Wanted(AnswerKey(prompt, "m", "{}"), 0, usd)
+        with AnswerLedger(home=str(looking.home)).open() as ledger:
+            (lease,) = ledger.lease([wanted], holder="test", limits=limits, now=looking.now)
+            assert isinstance(lease, Lease)
+
+    spend(Limits("a person"), 1.5, "1")
+    assert len(looking.asked("category_sensor")) == 2
+    looking.cursors.clear()
+    spend(limits_of_daemon(settings, looking.now), 1.0, "2")
+    today = looking.asked("category_sensor")
+    looking.later(days=1)
+
+    assert today == []
+    assert len(looking.asked("category_sensor")) == 2
+
+
 def test_a_model_of_unknown_price_is_asked_for_nothing(looking: Looking) -> None:
     nameless = {"name": "openai/nobody-lists-this", "api_base": LIVE["api_base"]}
     looking.settle_settings(models=[nameless], freshness=RICH)
@@ -189,7 +215,9 @@ def test_what_the_night_chose_is_asked_about_once_with_the_moment_it_was_chosen(
     looking.refreshed("wine")
 
     assert request.partition_key == "wine"
-    assert request.run_config == {"ops": {"llm_responses": {"config": {"due_at": night.isoformat()}}}}
+    assert request.run_config == {
+        "ops": {"llm_responses": {"config": {"is_unattended": True, "due_at": night.isoformat()}}}
+    }
     assert looking.asked("category_sensor") == []
 
 
