@@ -1,0 +1,62 @@
+"""What was written in this format stays readable, by this reader and by one made from the description alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pkgraph.recommend import Graph
+from pkgraph.snapshot import verify
+from pkgraph.snapshot.layout import SPECS
+from tests.kept_snapshot import GOLDEN, golden_graph
+from tests.published import publish_shop
+from tests.random_graph import random_graph
+from tests.snapshot_reader import Reader, weight_of
+
+FOLDER = GOLDEN / "format-1"
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    return Reader(FOLDER)
+
+
+def test_the_kept_snapshot_verifies_and_answers() -> None:
+    manifest = verify(FOLDER)
+    assert manifest.snapshot_id == "eae3a5b1875b"
+    answer = Graph.open(FOLDER).recommend(["f1"])
+    assert [item.sku for item in answer.items] == ["c2", "v1", "t1", "k1"]
+    assert answer.items[0].path.explanation == 'A "card" goes with flowers – said better.'
+
+
+def test_the_compiler_still_writes_the_kept_bytes(tmp_path: Path) -> None:
+    """Where this fails, the format changed: a new version is due, and its own kept snapshot."""
+    written = publish_shop(tmp_path, golden_graph()).path
+    assert {path.name for path in written.iterdir()} == {path.name for path in FOLDER.iterdir()}
+    for path in FOLDER.iterdir():
+        assert (written / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_second_reader_finds_every_array_and_gives_the_same_answers(reader: Reader) -> None:
+    assert set(reader.arrays) == {spec.name for spec in SPECS}
+    graph = Graph.open(FOLDER)
+    for sku in ("f1", "f2", "c1", "k2", "t1", "v1", "b1"):
+        ours = graph.recommend([sku], max_per_phrase=10).items
+        found = [(i.sku, i.score, i.path.explanation, i.path.relation_id) for i in ours]
+        assert found == reader.recommend(sku), sku
+    assert reader.row_of("nowhere") is None
+
+
+def test_the_second_reader_derives_the_weights_and_rows_that_are_stored(
+    reader: Reader, tmp_path: Path
+) -> None:
+    big = Reader(publish_shop(tmp_path, random_graph(7)).path)
+    for each in (reader, big):
+        shares = each["edge_probability"]
+        assert [weight_of(share) for share in shares] == each["edge_weight"]
+        assert [weight_of(share / 2) for share in shares] == each["edge_inferred_weight"]
+        n_nodes = each.n_kinds + len(each["rationale_order"])
+        assert n_nodes > 4
+        for node in range(n_nodes):
+            assert each.merged(node)[:32] == each.stored_rows(node), node

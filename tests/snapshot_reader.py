@@ -1,0 +1,129 @@
+"""A second reader of snapshots, made from docs/SNAPSHOT.md and the standard library, without pkgraph."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+CODES = {"<i4": "i", "<i8": "q", "<u1": "B", "<u4": "I", "<u8": "Q", "<f4": "f", "<f8": "d"}
+SCALE = 4096
+
+
+def read_array(path: Path) -> list[Any]:
+    """The values of one file, after its header was checked."""
+    raw = path.read_bytes()
+    magic, version, oldest, dtype, count = struct.unpack_from("<8sHH4x8sQ", raw)
+    assert magic == b"PKGRAPH\x00"
+    assert (version, oldest) == (1, 1)
+    assert raw[12:16] + raw[32:60] == bytes(32)
+    assert struct.unpack_from("<I", raw, 60)[0] == zlib.crc32(raw[:60])
+    code = CODES[dtype.rstrip(b"\x00").decode()]
+    assert len(raw) == 64 + count * struct.calcsize(f"<{code}")
+    return list(struct.unpack_from(f"<{count}{code}", raw, 64))
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    digest = data.pop("digest")
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert digest == hashlib.sha256(text.encode()).hexdigest()
+    return data
+
+
+class Reader:
+    """A snapshot's folder, read whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.manifest = read_sealed(folder / "MANIFEST.json")
+        for name, fact in self.manifest["files"].items():
+            raw = (folder / name).read_bytes()
+            assert (len(raw), hashlib.sha256(raw).hexdigest()) == (fact["size"], fact["sha256"]), name
+        self.arrays = {
+            name.removesuffix(".arr"): read_array(folder / name) for name in self.manifest["files"]
+        }
+        self.n_kinds = len(self.arrays["kind_category"])
+        self.types = self.manifest["relation_types"]
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return self.arrays[name]
+
+    def text(self, name: str, row: int) -> str:
+        start, end = self.arrays[f"{name}.offsets"][row : row + 2]
+        return bytes(self.arrays[f"{name}.bytes"][start:end]).decode()
+
+    def owned(self, offsets: str, item: int) -> range:
+        return range(*self.arrays[offsets][item : item + 2])
+
+    def row_of(self, sku: str) -> int | None:
+        """By the hash table."""
+        value, slots = 14695981039346656037, self["sku_slots"]
+        for byte in sku.encode():
+            value = (value ^ byte) * 1099511628211 % 2**64
+        size = 2 ** (len(slots).bit_length() - 1)
+        place = (value ^ value >> 32) % size
+        while slots[place]:
+            row = slots[place] % 2**32 - 1
+            if slots[place] >> 32 == value >> 32 and self.text("sku_ids", row) == sku:
+                return row
+            place += 1
+        return None
+
+    def paths(self, node: int) -> list[tuple[int, int, int, int]]:
+        """(target, weight, edge, via) of every path of a node, from the edges."""
+        stated, inferred = self["edge_weight"], self["edge_inferred_weight"]
+        if node < self.n_kinds:
+            found = [(self["edge_target"][e], stated[e], e, -1) for e in self.owned("edge_offsets", node)]
+            for i in self.owned("backward_offsets", node):
+                edge = self["backward_edges"][i]
+                found.append((self["edge_source"][edge], inferred[edge], edge, -1))
+            for i in self.owned("shared_offsets", node):
+                edge, via = self["shared_edge"][i], self["shared_via"][i]
+                found.append((self["edge_target"][edge], self["shared_weight"][i], edge, via))
+            return found
+        found = []
+        for i in self.owned("rationale_edge_offsets", node - self.n_kinds):
+            edge = self["rationale_edges"][i]
+            found.append((self["edge_target"][edge], stated[edge], edge, -1))
+            one_sided = self.types[self["edge_type"][edge]] in {"accessory", "substitute"}
+            if self["edge_source"][edge] >= 0 and not one_sided:
+                found.append((self["edge_source"][edge], inferred[edge], edge, -1))
+        return found
+
+    def merged(self, node: int) -> list[tuple[int, int, int, int]]:
+        """(target, weight, edge, via) of every target, heaviest first."""
+        total: dict[int, int] = {}
+        best: dict[int, tuple[int, int, int]] = {}
+        for target, weight, edge, via in self.paths(node):
+            total[target] = total.get(target, 0) + weight
+            best[target] = min(best.get(target, (1, 0, 0)), (-weight, edge, via))
+        rows = [(target, weight, *best[target][1:]) for target, weight in total.items()]
+        return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+    def stored_rows(self, node: int) -> list[tuple[int, int, int, int]]:
+        columns = [self[name] for name in ("row_target", "row_weight", "row_edge", "row_via")]
+        return [tuple(column[i] for column in columns) for i in self.owned("row_offsets", node)]  # type: ignore[misc]
+
+    def recommend(self, sku: str) -> list[tuple[str, float, str, str]]:
+        """(SKU, score, sentence, relation id) for one product, best first."""
+        row = self.row_of(sku)
+        assert row is not None
+        answer = []
+        for target, weight, edge, _ in self.stored_rows(self["sku_kind"][row]):
+            product = self["kind_skus"][self["kind_sku_offsets"][target]]
+            statement = self["edge_statement_offsets"][edge]
+            response = self.text("response_ids", self["statement_response"][statement])
+            relation = f"{response}-{self['statement_position'][statement]}"
+            score = round(1 - math.exp(-weight / SCALE), 6)
+            answer.append(
+                (self.text("sku_ids", product), score, self.text("edge_explanations", edge), relation)
+            )
+        return answer
+
+
+def weight_of(share: float) -> int:
+    return max(1, round(-math.log1p(-min(share, 1 - 2**-12)) * SCALE))
