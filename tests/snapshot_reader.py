@@ -67,7 +67,7 @@ class Reader:
         size = 2 ** (len(slots).bit_length() - 1)
         place = (value ^ value >> 32) % size
         while slots[place]:
-            row = slots[place] % 2**32 - 1
+            row: int = slots[place] % 2**32 - 1
             if slots[place] >> 32 == value >> 32 and self.text("sku_ids", row) == sku:
                 return row
             place += 1
@@ -105,8 +105,9 @@ class Reader:
         return sorted(rows, key=lambda row: (-row[1], row[0]))
 
     def stored_rows(self, node: int) -> list[tuple[int, int, int, int]]:
-        columns = [self[name] for name in ("row_target", "row_weight", "row_edge", "row_via")]
-        return [tuple(column[i] for column in columns) for i in self.owned("row_offsets", node)]  # type: ignore[misc]
+        names = ("row_target", "row_weight", "row_edge", "row_via")
+        target, weight, edge, via = (self[name] for name in names)
+        return [(target[i], weight[i], edge[i], via[i]) for i in self.owned("row_offsets", node)]
 
     def recommend(self, sku: str) -> list[tuple[str, float, str, str]]:
         """(SKU, score, sentence, relation id) for one product, best first."""

@@ -1,4 +1,4 @@
-"""What was written in this format stays readable, by this reader and by one made from the description alone."""
+"""What was written in this format stays readable, also by a reader made from the description alone."""
 
 from __future__ import annotations
 
