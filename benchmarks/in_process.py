@@ -161,6 +161,33 @@ def reference(root: Path) -> dict[str, Any]:
     return {"p50": p50, "p99": p99, "cpu": cpu / len(asked) * 1e6, "digest": _digest(answers)}
 
 
+STARTUP = """
+import time
+start = time.perf_counter()
+import sys
+from pathlib import Path
+from pkgraph.recommend import Graph
+graph = Graph.published(Path(sys.argv[1]))
+graph.recommend_json([sys.argv[2]])
+print((time.perf_counter() - start) * 1000, time.process_time() * 1000)
+"""
+
+
+def show_startup(root: Path) -> None:
+    """Import, open and first answer in ten fresh processes, the interpreter's own start left out."""
+    sku = questions(Graph.published(root))[0][0]
+    command = [sys.executable, "-c", STARTUP, str(root), sku]
+    runs = [
+        subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() for _ in range(10)
+    ]
+    wall, cpu = (sorted(float(run[i]) for run in runs) for i in (0, 1))
+    print(
+        f"import, open, first answer in a fresh process: median {wall[5]:.0f} ms, least {wall[0]:.0f} ms",
+        end="",
+    )
+    print(f"; CPU with the interpreter's start {cpu[5]:.0f} ms")
+
+
 def peer(name: str, root: Path, work: Path) -> dict[str, Any]:
     """Fill where it is not filled yet, open, ask."""
     graph = Graph.published(root)
@@ -239,6 +266,7 @@ def table(size: str, work: Path) -> bool:
     for name, figures in found.items():
         _show(name, figures, found["reference"].get("p50", 1.0))
     digests = {figures["digest"] for figures in found.values() if "digest" in figures}
+    show_startup(snapshot_at(work, size))
     print("all answers are equal" if len(digests) == 1 else f"ANSWERS DIFFER: {sorted(digests)}")
     return len(digests) == 1
 

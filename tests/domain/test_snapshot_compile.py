@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkgraph.errors import CatalogError
-from pkgraph.snapshot import CompiledGraph
+from pkgraph.snapshot import CompiledGraph, judge_by_rules
 from pkgraph.snapshot.compile import compile_graph
 from pkgraph.snapshot.layout import HOLDS_BOTH_WAYS, MAX_ROW, Strings, to_arrays
 from pkgraph.snapshot.paths import paths_of
+from tests.random_graph import random_graph
 from tests.shop import STATEMENTS, Told, accepted, key_of, products
 
 
@@ -154,6 +155,32 @@ def test_the_order_of_the_rows_does_not_matter(data: st.DataObject) -> None:
     assert found.intake == expected.intake
     for name, array in to_arrays(expected.sections).items():
         assert array.tobytes() == to_arrays(found.sections)[name].tobytes(), name
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_edges_stand_by_source_target_type_and_rationale_those_without_a_source_last(seed: int) -> None:
+    graph = random_graph(seed)
+    s = graph.sections
+    source = [kind if kind >= 0 else len(s.kind_ids) for kind in s.edge_source.tolist()]
+    keys = list(
+        zip(source, *(a.tolist() for a in (s.edge_target, s.edge_type, s.edge_rationale)), strict=True)
+    )
+    assert keys == sorted(set(keys))
+    assert judge_by_rules(s, graph.intake).is_open
+
+
+def test_kinds_of_high_numbers_that_are_targets_alone_are_sorted_too() -> None:
+    """Source and target are sorted as one integer: the wider of both decides how many bits each gets."""
+    shop = {f"kind {n:02d}": ("all", [(f"s{n:02d}", "thing", 0.0)]) for n in range(40)}
+    order = sorted(shop, key=lambda kind: key_of(kind, shop))
+    told: list[Told] = [
+        (order[source], "accessory", "a purpose", order[target], 0.9, "Because.")
+        for source, target in [(0, 39), (1, 2), (0, 38), (1, 3), (0, 2)]
+    ]
+    s = compile_graph(products(shop), accepted(told, shop=shop)).sections
+    pairs = list(zip(s.edge_source.tolist(), s.edge_target.tolist(), strict=True))
+    assert pairs == [(0, 2), (0, 38), (0, 39), (1, 2), (1, 3)]
 
 
 @given(st.lists(st.text(max_size=8), unique=True, max_size=20), st.text(max_size=8))
