@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from checks.gate import candidate_gate
 from pkg_assets.accepted import accepted_as_judged
@@ -43,6 +43,11 @@ class PublishConfig(dg.Config):
     channel: str | None = Field(
         default=None, description="Publish to this channel, say canary, instead of the main one."
     )
+
+    @field_validator("accept_uncertified", "accept_sku_loss")
+    @classmethod
+    def _a_blank_is_no_reason(cls, reason: str | None) -> str | None:
+        return (reason or "").strip() or None
 
 
 @dg.asset(

@@ -120,6 +120,7 @@ def publish(
                 return Published(served.sequence, served.snapshot_id, served.path, served.gate, is_new=False)
             path = _settle(root, temporary, sequence, manifest)
             moment("renamed")
+            _check_as_judged(path, manifest)
             record = Record(
                 sequence=sequence,
                 action="publish",
@@ -304,6 +305,16 @@ def _settle(root: Path, temporary: Path, sequence: int, manifest: Manifest) -> P
 
 def draft_path(root: Path, sequence: int) -> Path:
     return commits_folder(root) / f".tmp-{sequence}"
+
+
+def _check_as_judged(path: Path, manifest: Manifest) -> None:
+    """What is committed is what the gate looked at; a file that was swapped since then is found here.
+
+    Raises:
+        SnapshotDamaged: It is not. Nothing was committed.
+    """
+    if Snapshot.open(path, verify=True).manifest != manifest:
+        raise SnapshotDamaged(f"{path} is not the candidate that was judged.", remedy="Publish again.")
 
 
 def _commit(root: Path, record: Record, moment: Moment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from pkgraph.errors import InputError
 from pkgraph.home import Home
-from pkgraph.labels.formats import LABEL_CONFIG, read_rows, write_rows
+from pkgraph.labels.formats import JUDGED, LABEL_CONFIG, read_rows, write_rows
 from pkgraph.labels.importing import Import, Shelf, labels_from
 from pkgraph.labels.queue import QUEUE_COLUMNS, most_informative, queue_of, with_statement
 from pkgraph.labels.reviewing import exported, import_rows
@@ -204,7 +205,9 @@ def test_tasks_fit_the_labelling_interface(tmp_path: Path) -> None:
 
     assert [task["annotations"] for task in tasks] == [[], [], []]
     assert all(task["data"]["text"].count("|") == 3 for task in tasks)
-    assert 'value="$text"' in LABEL_CONFIG
+    shown = (DEMO.parent / "docs" / "LABELS.md").read_text()
+    assert all(line.strip() in shown for line in LABEL_CONFIG.splitlines())
+    assert set(re.findall(r' name="(\w+)"', LABEL_CONFIG)) == {"statement", *JUDGED}
 
 
 @pytest.mark.parametrize(("ending", "sign"), [("csv", "="), ("csv", "@"), ("tsv", "+"), ("tsv", "-")])

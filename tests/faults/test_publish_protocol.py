@@ -98,6 +98,27 @@ def test_a_judge_that_fails_publishes_nothing(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
+@pytest.mark.parametrize("when", ["judged", "renamed"])
+@pytest.mark.parametrize("what", ["edge_probability.arr", "MANIFEST.json"])
+def test_a_candidate_that_is_swapped_after_judging_is_not_committed(
+    what: str, when: str, tmp_path: Path
+) -> None:
+    first = publish_shop(tmp_path)
+    publish_shop(tmp_path / "other", graph_of(STATEMENTS[:3]))
+    [other] = (tmp_path / "other" / "snapshots").iterdir()
+
+    def swap(name: str) -> None:
+        if name == when:
+            folder = {"judged": ".tmp-2", "renamed": "2-*"}[when]
+            [file] = (tmp_path / "snapshots").glob(f"{folder}/{what}")
+            overwrite(file, (other / what).read_bytes())
+
+    with pytest.raises(SnapshotDamaged):
+        publish_shop(tmp_path, version="2", moment=swap)
+    assert [record.snapshot_id for record in snapshots(tmp_path)] == [first.snapshot_id]
+    assert publish_shop(tmp_path, version="2").is_new
+
+
 def test_a_damaged_newest_snapshot_falls_back_to_the_one_before_and_says_so(tmp_path: Path) -> None:
     first, second = publish_shop(tmp_path), publish_shop(tmp_path, version="2")
     overwrite(second.path / "row_weight.arr", b"")

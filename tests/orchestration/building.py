@@ -95,22 +95,26 @@ class Ran:
 
 
 def materialize(
-    home: Path, *assets: str, partition: str | None = None, ops: dict[str, Any] | None = None
+    home: Path,
+    *assets: str,
+    partition: str | None = None,
+    ops: dict[str, Any] | None = None,
+    has_checks: bool = True,
 ) -> Ran:
-    """One run of these assets alone, as a person starts it in the UI."""
-    ended = in_child(materialize_here, home, assets, partition, ops)
+    """One run of these assets alone, as a person starts it in the UI, or without any check of the project."""
+    ended = in_child(materialize_here, home, assets, partition, ops, has_checks)
     assert ended.exit_code == 0, ended
     assert isinstance(ended.value, Ran)
     return ended.value
 
 
 def materialize_here(
-    home: Path, assets: tuple[str, ...], partition: str | None, ops: dict[str, Any] | None
+    home: Path, assets: tuple[str, ...], partition: str | None, ops: dict[str, Any] | None, has_checks: bool
 ) -> Ran:
     import dagster as dg
 
     from pkg_assets import build as builder
-    from pkg_assets.definitions import build_defs
+    from pkg_assets.definitions import STAGES, build_defs
     from pkg_assets.instance import build_instance
     from pkg_assets.runs import Runner
 
@@ -120,6 +124,8 @@ def materialize_here(
         "a_person", dg.AssetSelection.assets(*assets), executor_def=dg.in_process_executor
     )
     definitions = dg.Definitions.merge(build_defs(), dg.Definitions(jobs=[job]))
+    if not has_checks:
+        definitions = dg.Definitions(assets=STAGES, jobs=[job], resources=build_defs().resources)
     with build_instance(Home(home)) as instance:
         result, failure = Runner(definitions, instance).run("a_person", partition=partition, ops=ops)
         made = {
@@ -130,6 +136,53 @@ def materialize_here(
             if event.is_step_materialization and event.asset_key
         }
     return Ran(result.success, failure.reason if failure else "", made)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """What a category's judging came to, and what came of executing it again from where it failed."""
+
+    first: bool
+    again: bool
+    materialized: frozenset[str]
+
+
+def judge_twice(home: Path, partition: str) -> Again:
+    """Judge a category, then re-execute the run from failure, as the button of the UI does."""
+    ended = in_child(judge_twice_here, home, partition)
+    assert ended.exit_code == 0, ended
+    assert isinstance(ended.value, Again)
+    return ended.value
+
+
+def judge_category_job() -> Any:
+    """The job, for dagster to make anew."""
+    from pkg_assets.definitions import build_defs
+
+    return build_defs().resolve_job_def("judge_category")
+
+
+def judge_twice_here(home: Path, partition: str) -> Again:
+    import dagster as dg
+
+    from pkg_assets import build as builder
+    from pkg_assets.instance import build_instance
+    from tests.orchestration.building import judge_category_job as job
+
+    builder.prepare(Home(home), builder.Choice(), ROOT)
+    tags = {"dagster/partition": partition}
+    with build_instance(Home(home)) as instance:
+        first = dg.execute_job(dg.reconstructable(job), instance, tags=tags)
+        options = dg.ReexecutionOptions.from_failure(first.run_id, instance)
+        with (
+            first,
+            dg.execute_job(
+                dg.reconstructable(job), instance, tags=tags, reexecution_options=options
+            ) as again,
+        ):
+            events = [event for event in again.all_events if event.is_step_materialization]
+            made = frozenset(event.asset_key.to_user_string() for event in events if event.asset_key)
+            return Again(first.success, again.success, made)
 
 
 @contextmanager
