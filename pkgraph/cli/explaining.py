@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pkgraph.cli.terminal import console, examples, json_line, plain_table, safe
 from pkgraph.errors import InputError
 from pkgraph.home import Home
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _PARTS_SHOWN = 6
 
@@ -38,8 +41,10 @@ def explain(relation_id: str, *, as_json: bool) -> int:
     _show_relation(found)
     _show_prompt(found["prompt"], found["answer"])
     _show_mapping(found["candidates"], found["unmapped"])
+    first: dict[str, Any] = {}
     for target in found["targets"]:
-        _show_target(target, found["policy"])
+        _show_target(target, found["policy"], first)
+        first = first or {one["signal"]: one["value"] for one in target["signals"]}
     _show_parts(found["parts"])
     _show_labels(found["labels"])
     _show_snapshots(found["snapshots"])
@@ -98,7 +103,8 @@ def _show_mapping(candidates: list[dict[str, Any]], unmapped: dict[str, Any] | N
         console.print(table)
 
 
-def _show_target(target: dict[str, Any], policy: dict[str, Any] | None) -> None:
+def _show_target(target: dict[str, Any], policy: dict[str, Any] | None, first: dict[str, Any]) -> None:
+    """A kind with its verdict and signals; after the first kind, only the signals that are others there."""
     verdict = {True: "accepted", False: "refused", None: "not judged"}[target["is_accepted"]]
     _heading(f"{target['target_kind']} ({target['target_category']}): {verdict}")
     threshold = f", threshold {_number(policy['threshold'])}" if policy else ""
@@ -108,10 +114,18 @@ def _show_target(target: dict[str, Any], policy: dict[str, Any] | None) -> None:
     )
     for reason in target["reasons"]:
         console.print(f"  [red]✗[/] {safe(reason['reason'])}: not met: {safe(reason['what_must_hold'])}")
+    told = [one for one in target["signals"] if (one["signal"], one["value"]) not in first.items()]
+    if told:
+        console.print(_signal_table(told))
+
+
+def _signal_table(told: list[dict[str, Any]]) -> Table:
     table = plain_table("signal", "value", "what", numbers=("value",))
-    for one in target["signals"]:
-        table.add_row(safe(one["signal"]), _number(one["value"]), safe(one["what"]))
-    console.print(table)
+    for one in told:
+        meaning, _, missing = one["what"].partition("; null: ")
+        what = missing if one["value"] is None else meaning
+        table.add_row(safe(one["signal"]), _number(one["value"]), safe(what))
+    return table
 
 
 def _show_parts(parts: list[dict[str, Any]]) -> None:
