@@ -40,8 +40,9 @@ LABEL_CONFIG = """\
 """
 """The labelling interface that exported tasks are made for."""
 
-_NOTED = ("reason", "annotator", "source", "key")
-_OF_A_VERDICT = {*JUDGED, *_NOTED, "created_at"}
+# What no control of the interface stands for; it travels beside the result, where Label Studio drops it.
+_BESIDE = ("source", "key")
+_OF_A_VERDICT = {*JUDGED, *_BESIDE, "created_at"}
 _TRUTHS = {"yes": "1", "no": "0", "true": "1", "false": "0"}
 # What a spreadsheet would take for a formula.
 _FORMULA = re.compile(r"^[=+\-@\t\r]")
@@ -144,9 +145,11 @@ def _from_annotation(data: Row, annotation: object) -> Row | None:
         value = result.get("value") if isinstance(result, dict) else None
         chosen = (value.get("choices") or value.get("text")) if isinstance(value, dict) else None
         first = chosen[0] if isinstance(chosen, list) and chosen else chosen
-        if isinstance(first, str) and result.get("from_name") in {*JUDGED, *_NOTED}:
+        if isinstance(first, str) and result.get("from_name") in JUDGED:
             row[result["from_name"]] = _TRUTHS.get(first.strip(), first.strip())
     row.setdefault("annotator", _who(annotation.get("completed_by")))
+    beside = _texts(annotation.get("pkgraph")) or {}
+    row |= {name: beside[name] for name in _BESIDE if name in beside}
     made = annotation.get("created_at")
     return row | ({"created_at": made} if isinstance(made, str) else {})
 
@@ -214,8 +217,9 @@ def _tasks(rows: list[Row]) -> list[dict[str, Any]]:
 def _annotation(row: Row) -> dict[str, Any]:
     said = {"holds": "yes" if row["holds"] == "1" else "no", "fit": row.get("fit", "")}
     results = [_result(name, "choices", text) for name, text in said.items() if text]
-    results += [_result(name, "textarea", row[name]) for name in _NOTED if row.get(name)]
-    return {"result": results, "created_at": row.get("created_at", "")}
+    results += [_result(name, "textarea", row[name]) for name in ("reason", "annotator") if row.get(name)]
+    beside = {name: row[name] for name in _BESIDE if row.get(name)}
+    return {"result": results, "created_at": row.get("created_at", ""), "pkgraph": beside}
 
 
 def _result(name: str, kind: str, text: str) -> dict[str, Any]:

@@ -24,7 +24,11 @@ SHARE = [0, 1, 0.5, 7, -0.05, math.nan, math.inf, "all", None]
 @pytest.mark.parametrize("name", ["alpha", "delta"])
 @pytest.mark.parametrize("value", SHARE)
 def test_a_promise_of_nothing_is_no_setting(name: str, value: object) -> None:
-    shop = {"catalog": {"path": "shop.csv"}, "models": [{"name": "m"}], "gate": {name: value}}
+    shop: dict[str, object] = {
+        "catalog": {"path": "shop.csv"},
+        "models": [{"name": "m"}],
+        "gate": {name: value},
+    }
 
     with pytest.raises(SettingsError, match=f"gate.{name}"):
         settings_from(shop, name="shop.toml")

@@ -210,6 +210,18 @@ def test_tasks_fit_the_labelling_interface(tmp_path: Path) -> None:
     assert set(re.findall(r' name="(\w+)"', LABEL_CONFIG)) == {"statement", *JUDGED}
 
 
+def test_an_annotation_names_controls_of_the_interface_and_nothing_else(tmp_path: Path) -> None:
+    """Label Studio refuses an annotation with a result of a control that it does not know."""
+    path = tmp_path / "tasks.json"
+    judged = row(reason="vague", source="audit", key="k", created_at=NOW)
+    write_rows(path, list(judged), [judged, judged | {"annotator": "bob", "holds": "0"}])
+    [task] = json.loads(path.read_text())
+    named = {one["from_name"] for made in task["annotations"] for one in made["result"]}
+
+    assert named == set(JUDGED)
+    assert len(task["annotations"]) == 2
+
+
 @pytest.mark.parametrize(("ending", "sign"), [("csv", "="), ("csv", "@"), ("tsv", "+"), ("tsv", "-")])
 def test_no_cell_is_a_formula(tmp_path: Path, ending: str, sign: str) -> None:
     hostile = f'{sign}cmd|"/c calc"!A1'
