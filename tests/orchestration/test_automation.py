@@ -14,17 +14,21 @@ import pytest
 import sqlalchemy as sa
 from dagster._core.events import EngineEventData
 
+from pkg_assets.accepted import accepted_as_judged
 from pkg_assets.automation.asking import ATTEMPT_TAG, MAX_REQUESTS, is_final
 from pkg_assets.budget import limits_of_daemon
 from pkg_assets.definitions import build_defs
+from pkg_assets.reporting import fingerprint
 from pkg_assets.runs import PID_TAG
+from pkgraph.errors import GateRefused
 from pkgraph.llm import AnswerKey, Lease, Limits, Wanted
 from pkgraph.model import PURPOSES
-from pkgraph.tables import STALENESS_REPORT
+from pkgraph.tables import ACCEPTED_RELATIONS, STALENESS_REPORT
 from resources.answer_ledger import AnswerLedger
 from resources.shop import Shop
 from resources.table_store import TableStore
 from tests.orchestration.looking import DEFINITIONS, LIVE, Looking
+from tests.shop import accepted
 
 RICH = {"daily_budget_usd": 100.0, "accept_uncertified": "as agreed"}
 
@@ -429,3 +433,21 @@ def test_the_run_of_a_dead_process_is_marked_failed_and_a_living_one_is_left_alo
     assert found.skip_message == "1 dead runs marked as failed"
     assert status(runs["dead"]) == dg.DagsterRunStatus.FAILURE
     assert status(runs["alive"]) == status(elsewhere.run_id) == dg.DagsterRunStatus.STARTED
+
+
+def test_rows_whose_event_comes_a_moment_later_are_published_and_rows_without_one_never(
+    looking: Looking,
+) -> None:
+    tables, rows = TableStore(home=str(looking.home)), accepted()
+    tables.write(ACCEPTED_RELATIONS.name, rows, "pasta")
+
+    def event_after_a_second(seconds: float) -> None:
+        if seconds:
+            looking.accepted("pasta", fingerprint(rows))
+
+    found = accepted_as_judged(looking.instance, tables, ["pasta"], sleep=event_after_a_second)
+    tables.write(ACCEPTED_RELATIONS.name, rows.head(1), "pasta")
+
+    assert found.equals(rows)
+    with pytest.raises(GateRefused, match="not those that passed the gate"):
+        accepted_as_judged(looking.instance, tables, ["pasta"], sleep=lambda _: None)
