@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What the tests run against and no Python package ships.
 SERVICES := postgresql strace
 
-.PHONY: services help graph test test-all ui serve check bench bench-refresh bench-serve clean setup lock openapi
+.PHONY: services help graph test test-all ui serve check bench bench-llm bench-refresh bench-serve clean setup lock openapi
 
 help:  ## the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -50,6 +50,9 @@ ui: setup  ## the Dagster UI on the same home folder
 
 serve: setup  ## answer recommendations over HTTP
 	$(BIN)/pkgraph serve
+
+bench-llm: setup  ## how much of a provider's capacity a run uses, with the ledger on
+	$(BIN)/python -m benchmarks llm
 
 bench-refresh: setup  ## what a look at an unchanged shop costs, and how old knowledge is under five policies
 	$(BIN)/python -m benchmarks refresh freshness

@@ -30,6 +30,7 @@ def reading(llm_responses: pl.DataFrame) -> Iterator[dg.MaterializeResult[pl.Dat
         read.relations,
         sample=("source_kind", "relation_type", "rationale", "product", "explanation", "stated_confidence"),
         by_type=count_table(counts(read.relations, "relation_type"), "relation_type"),
+        usd_per_relation=float(llm_responses["cost_usd"].sum()) / max(read.relations.height, 1),
         n_repaired=int(read.relations["is_repaired"].sum()),
     )
     yield table_result(

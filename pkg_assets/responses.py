@@ -72,6 +72,7 @@ def llm_responses(
         input_tokens=int(answered["input_tokens"].sum()),
         output_tokens=int(answered["output_tokens"].sum()),
         cost_usd=float(answered["cost_usd"].sum()),
+        usd_per_answer=float(answered["cost_usd"].sum()) / max(answered.height, 1),
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,6 +12,7 @@ from pydantic import Field
 from pkg_assets.budget import budget_left
 from pkg_assets.reporting import count_table, counts, sample_rows, table_result, table_spec
 from pkgraph.freshness.night import Price
+from pkgraph.home import Home
 from pkgraph.llm import ReplayLanguageModel
 from pkgraph.model import LanguageModel
 from pkgraph.settings import Settings
@@ -72,6 +74,7 @@ def staleness_report(
         by_state=count_table(counts(report, "state"), "state"),
         models=[model.name for model in models],
         answer_files=_answer_files(models, prompts["prompt_id"]),
+        **_costs(shop),
         **_open(report),
         **_plan(report, budget_usd),
     )
@@ -129,6 +132,24 @@ def prompts_by_category(kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame
     return category_prompts(
         kinds, prompts_of_kinds(kinds, settings.prompts), prompts_of_purposes(settings.prompts)
     )
+
+
+def _costs(shop: Shop) -> dict[str, Any]:
+    """What the knowledge that is there cost, by template and by category, and an accepted relation."""
+    from pkgraph.measurement.costs import costs
+    from pkgraph.stored import read_table
+    from pkgraph.tables import ACCEPTED_RELATIONS, LLM_RESPONSES, RELATIONS
+
+    home = Home(Path(shop.home))
+    tables = [read_table(home, table) for table in (LLM_RESPONSES, RELATIONS, ACCEPTED_RELATIONS)]
+    by_template = costs(tables[0], tables[1], tables[2], "template")
+    usd, n_accepted = float(by_template["usd"].sum()), int(by_template["n_accepted"].sum())
+    return {
+        "cost_usd": usd,
+        "usd_per_accepted_relation": usd / max(n_accepted, 1),
+        "cost_by_template": sample_rows(by_template, n=20),
+        "cost_by_category": sample_rows(costs(tables[0], tables[1], tables[2], "category"), n=400),
+    }
 
 
 def _answer_files(

@@ -11,6 +11,7 @@ import click
 
 from pkgraph.cli.build import build, ui
 from pkgraph.cli.changes import diff, promote
+from pkgraph.cli.costs import costs
 from pkgraph.cli.doctor import doctor
 from pkgraph.cli.estimating import estimate
 from pkgraph.cli.explaining import explain
@@ -73,6 +74,7 @@ for command in (
     explain,
     labels,
     ledger,
+    costs,
 ):
     cli.add_command(command)
 

@@ -143,17 +143,23 @@ def grant(connection: sa.Connection, wanted: Sequence[Wanted], terms: Terms) -> 
     )
     held = {row.response_id: row.expires_at for row in connection.execute(others)}
     purse = _Purse(terms.limits, spent(connection, terms.limits, terms.now))
-    outcomes: list[Lease | Refusal] = []
+    refusals: list[Refusal | None] = []
     for response_id, one in zip(ids, wanted, strict=True):
-        refusal = _refusal(response_id, one, answered, held, purse)
-        if refusal is not None:
-            outcomes.append(refusal)
-            continue
-        purse.taken += one.worst_usd
-        held[response_id] = terms.now.timestamp() + terms.seconds
-        insert = LEASES.insert().values(_row(one, response_id, terms)).returning(LEASES.c.sequence)
-        outcomes.append(Lease(connection.execute(insert).scalar_one(), one))
-    return outcomes
+        refusals.append(refusal := _refusal(response_id, one, answered, held, purse))
+        if refusal is None:
+            purse.taken += one.worst_usd
+            held[response_id] = terms.now.timestamp() + terms.seconds
+    rows = [_row(one, key, terms) for one, key, no in zip(wanted, ids, refusals, strict=True) if no is None]
+    leased = iter(_inserted(connection, rows))
+    return [refusal or Lease(next(leased), one) for refusal, one in zip(refusals, wanted, strict=True)]
+
+
+def _inserted(connection: sa.Connection, rows: list[dict[str, object]]) -> Sequence[int]:
+    """The sequence numbers of the new rows, in their order."""
+    if not rows:
+        return []
+    insert = LEASES.insert().returning(LEASES.c.sequence, sort_by_parameter_order=True)
+    return connection.scalars(insert, rows).all()
 
 
 def _refusal(

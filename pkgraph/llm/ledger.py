@@ -151,17 +151,29 @@ class Ledger:
         """
         with self._writes() as connection:
             self._keep_prompts(connection, {a.key.prompt_id for a in answers}, messages)
-            return [self._keep(connection, answer) for answer in answers]
+            kept = self._keep(connection, answers)
+        return [kept[answer.response_id] for answer in answers]
 
-    def _keep(self, connection: sa.Connection, answer: StoredAnswer) -> StoredAnswer:
-        row = {"response_id": answer.response_id, **_row(answer)}
-        kept = connection.execute(
-            self._insert(RESPONSES).values(row).on_conflict_do_nothing().returning(RESPONSES.c.sequence)
-        ).first()
-        if kept is None:
-            self._keep_unused(connection, answer)
-        query = _ANSWERS.where(RESPONSES.c.response_id == answer.response_id)
-        return _stored(connection.execute(query).one())
+    def _keep(self, connection: sa.Connection, answers: Sequence[StoredAnswer]) -> dict[str, StoredAnswer]:
+        """What now stands, by response_id; whoever comes second stands among the unused calls."""
+        if not answers:
+            return {}
+        rows = {answer.response_id: answer for answer in reversed(answers)}
+        insert = self._insert(RESPONSES).on_conflict_do_nothing().returning(RESPONSES.c.response_id)
+        new = set(connection.scalars(insert, [{"response_id": key, **_row(a)} for key, a in rows.items()]))
+        late = [a for a in answers if a.response_id not in new or rows[a.response_id] is not a]
+        self._keep_unused(connection, late)
+        found: dict[str, StoredAnswer] = {}
+        for start in range(0, len(rows), _CHUNK):
+            ids = list(rows)[start : start + _CHUNK]
+            for row in connection.execute(_ANSWERS.where(RESPONSES.c.response_id.in_(ids))):
+                found[row.response_id] = _stored(row)
+        return found
+
+    @staticmethod
+    def _keep_unused(connection: sa.Connection, calls: Sequence[StoredAnswer]) -> None:
+        if calls:
+            connection.execute(UNUSED_CALLS.insert(), [_row(call) for call in calls])
 
     def adopt(self, answers: Sequence[StoredAnswer], messages: Mapping[str, str]) -> int:
         """Take over answers that were paid for elsewhere; those that are there stay.
@@ -177,9 +189,9 @@ class Ledger:
         with self._writes() as connection:
             n_before = connection.execute(known).scalar_one()
             self._keep_prompts(connection, {*messages}, messages)
-            for answer in answers:
-                row = {"response_id": answer.response_id, **_row(answer)}
-                connection.execute(self._insert(RESPONSES).values(row).on_conflict_do_nothing())
+            rows = [{"response_id": answer.response_id, **_row(answer)} for answer in answers]
+            if rows:
+                connection.execute(self._insert(RESPONSES).on_conflict_do_nothing(), rows)
             return int(connection.execute(known).scalar_one() - n_before)
 
     def everything(self) -> Iterator[tuple[StoredAnswer, str | None]]:
@@ -196,11 +208,6 @@ class Ledger:
         rows = [{"prompt_id": key, "messages": storable(messages[key])} for key in sorted(ids)]
         if rows:
             connection.execute(self._insert(PROMPTS).on_conflict_do_nothing(), rows)
-
-    @staticmethod
-    def _keep_unused(connection: sa.Connection, call: StoredAnswer) -> StoredAnswer:
-        connection.execute(UNUSED_CALLS.insert().values(_row(call)))
-        return call
 
     def lease(
         self,
@@ -251,10 +258,9 @@ class Ledger:
         with self._writes() as connection:
             self._keep_prompts(connection, {answer.key.prompt_id for answer in answers}, messages)
             leases.close(connection, costs)
-            return [
-                (self._keep_unused if answer.response.status == "failed" else self._keep)(connection, answer)
-                for answer in answers
-            ]
+            kept = self._keep(connection, [a for a in answers if a.response.status != "failed"])
+            self._keep_unused(connection, [a for a in answers if a.response.status == "failed"])
+        return [a if a.response.status == "failed" else kept[a.response_id] for a in answers]
 
     def release(self, unsent: Sequence[Lease]) -> None:
         """Give leases back for which nothing was sent."""
