@@ -7,6 +7,7 @@ for item in graph.recommend(["1082185"], k=5).items:
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ from pkgraph.recommend.question import (
 )
 from pkgraph.recommend.search import WHAT, search
 from pkgraph.snapshot import Snapshot, open_published
-from pkgraph.snapshot.layout import Sections
+from pkgraph.snapshot.layout import Sections, to_arrays
 
 if TYPE_CHECKING:
     from pkgraph.snapshot import Manifest, Statement
@@ -211,6 +212,17 @@ class Graph:
     def knows(self, sku: str) -> bool:
         """Whether the snapshot holds this SKU."""
         return self._engine.row_of(sku) >= 0
+
+    def warm(self) -> int:
+        """Touch every page of the snapshot, so that no request waits for the disk or for a page's first use.
+
+        Returns:
+            Bytes that lie ready.
+        """
+        arrays = to_arrays(self._sections).values()
+        for array in arrays:
+            array.view("<u1")[:: mmap.PAGESIZE].max(initial=0)  # any() would stop early
+        return sum(array.nbytes for array in arrays)
 
     def product(self, sku: str) -> Product | None:
         """One product of the catalog; None where the snapshot does not know it."""

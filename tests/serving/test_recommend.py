@@ -16,6 +16,7 @@ from pkgraph.model import kind_id
 from pkgraph.recommend import Graph, Recommendations
 from pkgraph.recommend.question import ALL_TYPES
 from pkgraph.recommend.ranking import Source, arrivals_by_paths, arrivals_by_rows, ranked
+from pkgraph.snapshot.arrays import HEADER_SIZE
 from pkgraph.snapshot.compile import compile_graph
 from tests.published import graph_of, publish_shop
 from tests.shop import STATEMENTS, Told, accepted, products
@@ -272,6 +273,11 @@ def test_search_finds_products_kinds_and_purposes_by_beginnings_of_words(graph: 
 def test_search_takes_any_text(text: str, graph: Graph) -> None:
     assert len(graph.search(text, 3)) <= 3
     assert graph.recommend([text], purpose=text).snapshot_id == graph.snapshot_id
+
+
+def test_warming_touches_the_whole_snapshot(graph: Graph) -> None:
+    on_disk = sum(path.stat().st_size - HEADER_SIZE for path in graph.snapshot.path.glob("*.arr"))
+    assert graph.warm() == on_disk
 
 
 def test_the_published_graph_opens_in_one_call(tmp_path: Path) -> None:
