@@ -102,6 +102,10 @@ class ModelSettings(_Section):
         default=None, description="Hold the model to a JSON schema; None: where litellm says it can."
     )
     attempts: int = Field(default=3, ge=1, le=10, description="Requests sent at most for one prompt.")
+    transport: Literal["live", "batch"] = Field(
+        default="live", description='"batch": the provider\'s Batch API, half the price, an answer in a day.'
+    )
+    batch_poll_s: float = Field(default=60, gt=0, description="Seconds between two looks at a batch.")
     input_usd_per_million: float | None = Field(
         default=None, ge=0, description="Price, where litellm does not know it."
     )

@@ -39,6 +39,8 @@ def open_model(settings: ModelSettings) -> LanguageModel | ReplayLanguageModel:
 
         return ReplayLanguageModel(settings.name, Path(settings.answers))
     from pkgraph.relations.schema import ANSWER_SCHEMA
+    from resources.litellm_batch import LiteLLMBatchModel
     from resources.litellm_model import LiteLLMModel
 
-    return LiteLLMModel(settings, schema=ANSWER_SCHEMA)
+    opened = LiteLLMBatchModel if settings.transport == "batch" else LiteLLMModel
+    return opened(settings, schema=ANSWER_SCHEMA)

@@ -164,7 +164,7 @@ class LiteLLMModel:
         key = self._api_key or ("none" if settings.api_base else None)
         return {
             "model": settings.name,
-            "messages": _messages(prompt),
+            "messages": messages_of(prompt),
             "temperature": settings.temperature,
             "max_tokens": settings.max_tokens,
             "api_base": settings.api_base,
@@ -193,11 +193,11 @@ class LiteLLMModel:
         text, finish = completion.choices[0].message.content, completion.choices[0].finish_reason
         text = text if isinstance(text, str) else None
         has_text = bool(text and text.strip())
-        n_input, n_output = _usage(completion)
+        n_input, n_output = usage_of(completion)
         if n_input is None or n_output is None:
             # By the bare name: with the provider in front, litellm takes another tokenizer (8 % more tokens).
             bare = self.name.rpartition("/")[2]
-            n_input = litellm.token_counter(model=bare, messages=_messages(prompt))
+            n_input = litellm.token_counter(model=bare, messages=messages_of(prompt))
             n_output = litellm.token_counter(model=bare, text=text or "")
         return Response(
             model=self.name,
@@ -226,11 +226,12 @@ def _cached(completion: Any) -> int:
     return cached if isinstance(cached, int) else 0
 
 
-def _messages(prompt: Prompt) -> list[dict[str, str]]:
+def messages_of(prompt: Prompt) -> list[dict[str, str]]:
+    """The messages as providers want them."""
     return [{"role": message.role, "content": message.content} for message in prompt.messages]
 
 
-def _usage(completion: Any) -> tuple[int | None, int | None]:
+def usage_of(completion: Any) -> tuple[int | None, int | None]:
     """Tokens in and out; litellm fills a missing usage with zeros, and no prompt has zero tokens."""
     usage = getattr(completion, "usage", None)
     n_input, n_output = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)

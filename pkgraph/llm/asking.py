@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pkgraph.errors import InputError
 from pkgraph.llm.answers import AnswerKey, StoredAnswer, parameters_json, storable
 from pkgraph.llm.background import Background
+from pkgraph.llm.batching import BatchModel, ask_batches
 from pkgraph.llm.calling import Account, Outcome, Question, call_all
 from pkgraph.llm.holders import new_holder
 from pkgraph.llm.leases import LEASE_S, Limits
@@ -244,8 +246,22 @@ def _ask(to_ask: Sequence[_Asked], account: Account, note: Callable[[Outcome], N
         for q in to_ask
         if not isinstance(q.model, ReplayLanguageModel)
     ]
-    if questions:
-        Background[Outcome](lambda emit, stop: call_all(questions, account, emit, stop)).run(note)
+    batched = [q for q in questions if isinstance(q.model, BatchModel)]
+    live = [q for q in questions if not isinstance(q.model, BatchModel)]
+    _refuse_while_batches_are_out(account.ledger, {q.key.model for q in live})
+    for asked, work in ((live, call_all), (batched, ask_batches)):
+        if asked:
+            Background[Outcome](lambda emit, stop, a=asked, w=work: w(a, account, emit, stop)).run(note)  # type: ignore[misc]
+
+
+def _refuse_while_batches_are_out(ledger: Ledger, models: set[str]) -> None:
+    """Live calls would wait for the questions of a batch that nobody fetches."""
+    out = ledger.unfinished_batches(models) if models else []
+    if out:
+        raise InputError(
+            f"A batch of {out[0].model} is not fetched yet.",
+            remedy='Run again with `transport = "batch"` of this model until it is.',
+        )
 
 
 def _left_usd(account: Account) -> float | None:

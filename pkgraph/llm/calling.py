@@ -129,7 +129,7 @@ class Desk:
                 if not _is_about_money(outcome):
                     return outcome
                 if not self._open and n_settled == self._n_settled:
-                    raise _over_budget(outcome, self._account.limits, worst)
+                    raise over_budget(outcome, self._account.limits, worst)
                 await self._settled.wait()
 
     def note_sending(self, lease: Lease) -> None:
@@ -179,7 +179,8 @@ def _is_about_money(outcome: Lease | Refusal) -> TypeGuard[Refusal]:
     return isinstance(outcome, Refusal) and outcome.left_usd is not None
 
 
-def _over_budget(refusal: Refusal, limits: Limits, worst: WorstCase) -> BudgetExceeded:
+def over_budget(refusal: Refusal, limits: Limits, worst: WorstCase) -> BudgetExceeded:
+    """A refusal for want of money, as an error."""
     what, remedy = (
         (
             f"The budget of {limits.budget_usd:.2f} USD",

@@ -16,14 +16,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pkgraph.errors import LedgerError
-from pkgraph.llm import leases
+from pkgraph.llm import batches, leases
 from pkgraph.llm.answers import AnswerKey, StoredAnswer, storable
+from pkgraph.llm.batches import Batch
 from pkgraph.llm.leases import LEASE_S, Lease, Limits, Refusal, Spent, Wanted
 from pkgraph.llm.ledger_tables import PROMPTS, READINGS, RESPONSES, UNUSED_CALLS, engine_for, make_tables
 from pkgraph.model import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -252,14 +253,19 @@ class Ledger:
         Returns:
             What now stands in the ledger for each, in their order; a failed one as it came.
         """
+        with self._writes() as connection:
+            self._keep_prompts(connection, {answer.key.prompt_id for _, answer in outcomes}, messages)
+            return self._settle(connection, outcomes)
+
+    def _settle(
+        self, connection: sa.Connection, outcomes: Sequence[tuple[Lease, StoredAnswer]]
+    ) -> list[StoredAnswer]:
         answers = [_with_cost(answer, lease) for lease, answer in outcomes]
         leased = [lease for lease, _ in outcomes]
         costs = [(lease, a.response.cost_usd or 0.0) for lease, a in zip(leased, answers, strict=True)]
-        with self._writes() as connection:
-            self._keep_prompts(connection, {answer.key.prompt_id for answer in answers}, messages)
-            leases.close(connection, costs)
-            kept = self._keep(connection, [a for a in answers if a.response.status != "failed"])
-            self._keep_unused(connection, [a for a in answers if a.response.status == "failed"])
+        leases.close(connection, costs)
+        kept = self._keep(connection, [a for a in answers if a.response.status != "failed"])
+        self._keep_unused(connection, [a for a in answers if a.response.status == "failed"])
         return [a if a.response.status == "failed" else kept[a.response_id] for a in answers]
 
     def release(self, unsent: Sequence[Lease]) -> None:
@@ -267,6 +273,72 @@ class Ledger:
         with self._writes() as connection:
             for start in range(0, len(unsent), _CHUNK):
                 leases.release(connection, unsent[start : start + _CHUNK])
+
+    def prepare_batch(
+        self,
+        wanted: Sequence[Wanted],
+        messages: Mapping[str, str],
+        *,
+        token: str,
+        limits: Limits,
+        now: datetime,
+    ) -> list[Lease | Refusal]:
+        """Lease requests to a batch that is about to be sent; see `pkgraph.llm.batches`.
+
+        Args:
+            wanted: Of one model, each with what it costs at most by the batch.
+            messages: Of every prompt concerned: its answer may come when nobody asks any more.
+            token: A new one.
+            limits: What may be spent.
+            now: The clock.
+        """
+        holder = batches.holder_of(token)
+        terms = leases.Terms(holder, limits, now, batches.BATCH_LEASE_S)
+        with self._writes() as connection:
+            leases.bury_the_dead(connection, holder, now)
+            chunks = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
+            outcomes = [outcome for chunk in chunks for outcome in leases.grant(connection, chunk, terms)]
+            granted = [one.wanted.key for one in outcomes if isinstance(one, Lease)]
+            if granted:
+                batches.add(connection, token, granted[0].model, now)
+                self._keep_prompts(connection, {key.prompt_id for key in granted}, messages)
+        return outcomes
+
+    def unfinished_batches(self, models: Collection[str]) -> list[Batch]:
+        """Batches of these models that are not over, oldest first."""
+        with self._reads() as connection:
+            return batches.unfinished(connection, models)
+
+    def note_submitted(self, token: str, batch_id: str) -> None:
+        """The provider has the batch, under this id."""
+        with self._writes() as connection:
+            batches.note_submitted(connection, token, batch_id)
+
+    def renew_batch(self, token: str, *, now: datetime) -> None:
+        """The batch is still worked on: its leases last."""
+        self.renew(batches.holder_of(token), now=now, seconds=batches.BATCH_LEASE_S)
+
+    def drop_batch(self, token: str) -> None:
+        """The provider never got the batch: its questions are free again."""
+        with self._writes() as connection:
+            batches.drop(connection, token)
+
+    def finish_batch(self, token: str, answer_to: Callable[[Lease], StoredAnswer]) -> list[StoredAnswer]:
+        """Keep all that a batch brought, in one commit, unless another process has done so.
+
+        Args:
+            token: The batch.
+            answer_to: What came of one of its requests.
+
+        Returns:
+            What now stands in the ledger; nothing where another process was first.
+        """
+        with self._writes() as connection:
+            if not batches.is_unfinished(connection, token):
+                return []
+            outcomes = [(lease, answer_to(lease)) for lease in batches.leased(connection, token)]
+            batches.close(connection, token)
+            return self._settle(connection, outcomes)
 
     def spent(self, limits: Limits, now: datetime) -> Spent:
         """What the run and the day have cost, requests in flight at their worst."""

@@ -101,6 +101,17 @@ sa.Index(
 sa.Index("spent_a_day", LEASES.c.day, LEASES.c.cost_usd, LEASES.c.reserved_usd)
 sa.Index("spent_a_run", LEASES.c.run, LEASES.c.cost_usd, LEASES.c.reserved_usd)
 
+# A row a batch: "prepared", "submitted" once the provider's id of it is known, "done".
+BATCHES = sa.Table(
+    "batches",
+    METADATA,
+    sa.Column("token", sa.String(32), primary_key=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("batch_id", sa.Text),
+    sa.Column("prepared_at", sa.Double, nullable=False),
+)
+
 # A writer waits for another one at most so long; a commit takes milliseconds.
 _BUSY_TIMEOUT_S = 60
 
