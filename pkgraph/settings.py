@@ -89,6 +89,10 @@ class ModelSettings(_Section):
         default=None, description="JSONL of recorded answers; with it nothing is ever sent."
     )
     api_base: str | None = None
+    gguf: str | None = Field(
+        default=None,
+        description='A model on this machine: a GGUF file, or "smollm2-135m" (`make local-llm`).',
+    )
     api_key_env: str | None = Field(
         default=None, description="Name of the environment variable that holds the key."
     )
@@ -253,6 +257,8 @@ def _resolve_paths(data: dict[str, object], folder: Path) -> dict[str, object]:
     for model in models if isinstance(models, list) else []:
         if isinstance(model, dict) and isinstance(model.get("answers"), str):
             model["answers"] = _absolute(model["answers"], folder)
+        if isinstance(model, dict) and str(model.get("gguf")).endswith(".gguf"):
+            model["gguf"] = _absolute(str(model["gguf"]), folder)
     return data
 
 

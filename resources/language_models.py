@@ -42,5 +42,9 @@ def open_model(settings: ModelSettings) -> LanguageModel | ReplayLanguageModel:
     from resources.litellm_batch import LiteLLMBatchModel
     from resources.litellm_model import LiteLLMModel
 
+    if settings.gguf is not None:
+        from resources.local_server import LocalModel
+
+        return LocalModel(settings, schema=ANSWER_SCHEMA)
     opened = LiteLLMBatchModel if settings.transport == "batch" else LiteLLMModel
     return opened(settings, schema=ANSWER_SCHEMA)
