@@ -24,6 +24,8 @@ from benchmarks.counting_server import Counts, counting_server
 from pkgraph.catalog import kinds_of, read_catalog
 from pkgraph.freshness.estimate import RECORDED
 from pkgraph.llm import Ledger, ask_all
+from pkgraph.prompts.packing import pack
+from pkgraph.prompts.rendering import prompt_from
 from pkgraph.prompts.shop import prompts_of_kinds, prompts_of_purposes
 from pkgraph.settings import CatalogSettings, ModelSettings, PromptSettings
 from resources.litellm_model import LiteLLMModel
@@ -76,6 +78,23 @@ def _whole_shop(products: pl.DataFrame, counts: Counts) -> None:
     _shown("one call a SKU would be", products.height, n_in / kinds.height * products.height,
            products.height * RECORDED["companions.v1"].likely, products.height)  # fmt: skip
     _shown("one call a kind", companions.height + occasions.height, n_in, n_out, products.height)
+
+
+def _packed(products: pl.DataFrame, counts: Counts) -> None:
+    """Inputs counted exactly; answers as long as the recorded ones with the id of their kind in front."""
+    rows = prompts_of_kinds(kinds_of(products), PromptSettings()).select("prompt_id", "messages")
+    prompts = [prompt_from(*row) for row in rows.iter_rows()]
+    alone = [counts.count(text) for text in _recorded()]
+    entries = [counts.count('{"id": "0f3a", ' + text[1:] + ", ") for text in _recorded()]
+    print("\nseveral kinds a prompt (`kinds_per_prompt`, default 1): tokens exact, quality not measured")
+    for size in (1, 2, 4, 8, 16):
+        packs = [prompts[start : start + size] for start in range(0, len(prompts), size)]
+        messages = [pack(some).prompt.messages if size > 1 else some[0].messages for some in packs]
+        n_in = sum(counts.count(message.content) for asked in messages for message in asked)
+        each = sum(alone if size == 1 else entries) / len(entries)
+        n_out = each * len(prompts) + (0 if size == 1 else 6 * len(packs))
+        label = f"{size} kind{'s' if size > 1 else ''} a prompt"
+        _shown(label, len(packs), n_in, n_out, products.height)
 
 
 def _sample(products: pl.DataFrame) -> pl.DataFrame:
@@ -138,6 +157,7 @@ def main() -> None:
     if wanted and not is_here:
         print("LightRAG is not installed: `pip install 'pkgraph[bench]'` into an environment of its own.")
     _whole_shop(products, _counter())
+    _packed(products, _counter())
     _compare(products, with_lightrag=wanted and is_here)
 
 

@@ -109,6 +109,9 @@ class ModelSettings(_Section):
     transport: Literal["live", "batch"] = Field(
         default="live", description='"batch": the provider\'s Batch API, half the price, an answer in a day.'
     )
+    kinds_per_prompt: int = Field(
+        default=1, ge=1, le=32, description="More share one prompt and save tokens; quality is not measured."
+    )
     batch_poll_s: float = Field(default=60, gt=0, description="Seconds between two looks at a batch.")
     input_usd_per_million: float | None = Field(
         default=None, ge=0, description="Price, where litellm does not know it."
@@ -120,6 +123,12 @@ class ModelSettings(_Section):
     batch_price_share: float | None = Field(
         default=None, gt=0, le=1, description="Batch price as a share of the configured one; usually 0.5."
     )
+
+    @model_validator(mode="after")
+    def _a_batch_takes_single_kinds(self) -> ModelSettings:
+        if self.transport == "batch" and self.kinds_per_prompt > 1:
+            raise ValueError('`kinds_per_prompt` goes with transport = "live"')
+        return self
 
 
 class PromptSettings(_Section):

@@ -38,13 +38,25 @@ def open_model(settings: ModelSettings) -> LanguageModel | ReplayLanguageModel:
         from pkgraph.llm import ReplayLanguageModel
 
         return ReplayLanguageModel(settings.name, Path(settings.answers))
-    from pkgraph.relations.schema import ANSWER_SCHEMA
+    model = _live(settings)
+    if settings.kinds_per_prompt == 1:
+        return model
+    from pkgraph.llm.packing import PackingModel
+
+    size = settings.kinds_per_prompt
+    longer = settings.model_copy(update={"max_tokens": settings.max_tokens * size})
+    return PackingModel(model, _live(longer, is_packed=True), size)
+
+
+def _live(settings: ModelSettings, *, is_packed: bool = False) -> LanguageModel:
+    from pkgraph.relations.schema import ANSWER_SCHEMA, PACK_SCHEMA
     from resources.litellm_batch import LiteLLMBatchModel
     from resources.litellm_model import LiteLLMModel
 
+    schema = PACK_SCHEMA if is_packed else ANSWER_SCHEMA
     if settings.gguf is not None:
         from resources.local_server import LocalModel
 
-        return LocalModel(settings, schema=ANSWER_SCHEMA)
+        return LocalModel(settings, schema=schema)
     opened = LiteLLMBatchModel if settings.transport == "batch" else LiteLLMModel
-    return opened(settings, schema=ANSWER_SCHEMA)
+    return opened(settings, schema=schema)

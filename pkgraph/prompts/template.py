@@ -121,12 +121,20 @@ def load_template(name: str, folder: Path | None = None) -> Template:
         if user is not None:
             system = _read(place, f"{name}.system.txt") or _read(package, _DEFAULT_SYSTEM) or ""
             return template_from(name, system=system, user=user)
-    known = sorted(file.name.removesuffix(".user.txt") for file in package.iterdir() if ".user." in file.name)
+    names = (file.name for file in package.iterdir())
+    known = sorted(
+        name.removesuffix(".user.txt") for name in names if ".user." in name and "_batch" not in name
+    )
     where = f"{folder} or the package" if folder else "the package"
     raise TemplateError(
         f"There is no template {name} in {where}.",
         remedy=f"Add {name}.user.txt to your folder, or use one of {', '.join(known)}.",
     )
+
+
+def template_text(file: str) -> str:
+    """A text of the package that is no template of a kind or purpose by itself."""
+    return _read(_package_folder(), file) or ""
 
 
 def load_purposes() -> tuple[str, ...]:

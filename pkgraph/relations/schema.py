@@ -25,3 +25,10 @@ def _object(properties: dict[str, object]) -> dict[str, object]:
 
 
 ANSWER_SCHEMA = _object({"relations": {"type": "array", "items": _object(_STATEMENT)}})
+
+_ENTRY: dict[str, object] = {
+    "id": {"type": "string"},
+    "relations": {"type": "array", "items": _object(_STATEMENT)},
+}
+PACK_SCHEMA = _object({"answers": {"type": "array", "items": _object(_ENTRY)}})
+"""The same for a prompt about several kinds."""
