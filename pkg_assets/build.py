@@ -19,6 +19,7 @@ import polars as pl
 
 from pkg_assets.asking import ask_ahead, live_models, n_open, spoken
 from pkg_assets.instance import build_instance, environment, prepare_dagster
+from pkg_assets.outcome import let_in
 from pkg_assets.runs import Runner, sweep_dead_runs
 from pkg_assets.staleness import prompts_by_category
 from pkgraph.errors import BudgetExceeded, InputError, LedgerError, ProviderError
@@ -142,6 +143,7 @@ class BuildReport:
     published: dict[str, object] = field(default_factory=dict)
     refused: str | None = None
     asked: str | None = None
+    by_model: list[str] = field(default_factory=list)
 
     @property
     def exit_code(self) -> int:
@@ -153,6 +155,7 @@ class BuildReport:
         yield f"{self.n_categories} categories distilled, {self.n_undistilled} of the shop not yet."
         for key, reason in sorted(self.failures.items()):
             yield f"  {key}: {reason}"
+        yield from self.by_model
         if self.refused:
             yield f"Nothing was published: {self.refused}"
             return
@@ -187,6 +190,7 @@ def build(home: Home, request: Request, *, tick: Tick, may_ask: Callable[[str], 
         _each(
             runner, "judge_category", [k for k in keys if k not in report.failures], report, tick, "judging"
         )
+        report.by_model = list(let_in(home, [key for key in keys if key not in report.failures]))
         _publish(runner, request, report, tick)
     return report
 

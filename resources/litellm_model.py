@@ -21,6 +21,7 @@ from pkgraph.llm.prices import Prices, most_tokens
 from pkgraph.model import CallPolicy, Prompt, Response, WorstCase
 from pkgraph.prompts.rendering import estimate_tokens
 from resources.prices import prices_of
+from resources.prompt_cache import messages_with_marks
 from resources.provider_faults import Redaction, classify
 from resources.wire import WIRE, Wire, watch
 
@@ -121,7 +122,7 @@ class LiteLLMModel:
         schema = json.dumps(self._schema) if self._schema else ""
         return WorstCase(
             tokens=estimate_tokens(prompt.messages) + limit,
-            usd=self.prices().usd(most_tokens(prompt.messages, schema), limit),
+            usd=self.prices().worst_usd(most_tokens(prompt.messages, schema), limit),
         )
 
     def prices(self) -> Prices:
@@ -164,7 +165,7 @@ class LiteLLMModel:
         key = self._api_key or ("none" if settings.api_base else None)
         return {
             "model": settings.name,
-            "messages": messages_of(prompt),
+            "messages": messages_with_marks(litellm, settings.name, prompt),
             "temperature": settings.temperature,
             "max_tokens": settings.max_tokens,
             "api_base": settings.api_base,
@@ -206,7 +207,12 @@ class LiteLLMModel:
             finish_reason=finish,
             input_tokens=n_input,
             output_tokens=n_output,
-            cost_usd=self.prices().usd(n_input, n_output, cached_tokens=_cached(completion)),
+            cost_usd=self.prices().usd(
+                n_input,
+                n_output,
+                cached_tokens=_cached(completion, "cached_tokens"),
+                written_tokens=_cached(completion, "cache_creation_tokens"),
+            ),
             latency_s=latency_s,
             detail=None if has_text else f"an empty answer, finish reason {finish}",
             provider_model=getattr(completion, "model", None),
@@ -219,11 +225,11 @@ class LiteLLMModel:
         litellm.in_memory_llm_clients_cache.flush_cache()
 
 
-def _cached(completion: Any) -> int:
-    """Tokens of the prompt that the provider had cached; 0 where it does not say."""
+def _cached(completion: Any, what: str) -> int:
+    """Tokens of the prompt that the provider had cached, or caches from now on; 0 where it does not say."""
     details = getattr(getattr(completion, "usage", None), "prompt_tokens_details", None)
-    cached = getattr(details, "cached_tokens", None)
-    return cached if isinstance(cached, int) else 0
+    n = getattr(details, what, None)
+    return n if isinstance(n, int) else 0
 
 
 def messages_of(prompt: Prompt) -> list[dict[str, str]]:

@@ -55,6 +55,7 @@ def _listed(listed: Mapping[str, Any]) -> Prices | None:
         listed.get("cache_read_input_token_cost"),
         listed.get("input_cost_per_token_batches"),
         listed.get("output_cost_per_token_batches"),
+        listed.get("cache_creation_input_token_cost"),
     )
 
 

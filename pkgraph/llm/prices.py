@@ -21,6 +21,7 @@ class Prices:
 
     Attributes:
         cached_input_usd: For prompt tokens that the provider had cached; None is the price of all others.
+        cache_write_usd: For prompt tokens that the provider begins to cache; None is the price of all others.
         batch_input_usd: Through the Batch API; None where there is no such price. Likewise
             `batch_output_usd`.
     """
@@ -30,20 +31,31 @@ class Prices:
     cached_input_usd: float | None = None
     batch_input_usd: float | None = None
     batch_output_usd: float | None = None
+    cache_write_usd: float | None = None
 
-    def usd(self, input_tokens: int, output_tokens: int, *, cached_tokens: int = 0) -> float:
+    def worst_usd(self, input_tokens: int, output_tokens: int) -> float:
+        """What one request costs at most: every token of its prompt may be one that is begun to be cached."""
+        dearest = max(self.input_usd, self.cache_write_usd or 0.0)
+        return input_tokens * dearest + output_tokens * self.output_usd
+
+    def usd(
+        self, input_tokens: int, output_tokens: int, *, cached_tokens: int = 0, written_tokens: int = 0
+    ) -> float:
         """What one request cost.
 
         Args:
             input_tokens: All tokens of the prompt, the cached ones included.
             output_tokens: All tokens of the answer.
             cached_tokens: How many of the prompt's were cached; more than all of them count as all.
+            written_tokens: How many of the others are cached from now on.
         """
         cached = min(max(cached_tokens, 0), input_tokens)
+        written = min(max(written_tokens, 0), input_tokens - cached)
         cached_usd = self.input_usd if self.cached_input_usd is None else self.cached_input_usd
-        return (
-            (input_tokens - cached) * self.input_usd + cached * cached_usd + output_tokens * self.output_usd
-        )
+        written_usd = self.input_usd if self.cache_write_usd is None else self.cache_write_usd
+        fresh = input_tokens - cached - written
+        paid_in = fresh * self.input_usd + cached * cached_usd + written * written_usd
+        return paid_in + output_tokens * self.output_usd
 
     def batch_usd(self, input_tokens: int, output_tokens: int) -> float | None:
         """What it costs through the Batch API; None where there is no such price."""

@@ -160,3 +160,13 @@ def test_the_recorded_means_are_those_of_the_demo() -> None:
     for template, counted in n.items():
         assert sum(counted) / len(counted) == pytest.approx(RECORDED[template].likely, rel=0.03)
         assert sorted(counted)[len(counted) // 20] == pytest.approx(RECORDED[template].low, rel=0.03)
+
+
+def test_what_is_begun_to_be_cached_has_a_price_of_its_own_and_the_worst_case_knows_it() -> None:
+    prices = Prices(1e-6, 2e-6, cached_input_usd=1e-7, cache_write_usd=1.25e-6)
+    assert prices.usd(1_000, 0, cached_tokens=700, written_tokens=200) == pytest.approx(
+        100e-6 + 70e-6 + 250e-6
+    )
+    assert prices.usd(1_000, 0, cached_tokens=700, written_tokens=900) <= prices.worst_usd(1_000, 0)
+    assert prices.worst_usd(1_000, 10) == pytest.approx(1_250e-6 + 20e-6)
+    assert Prices(1e-6, 2e-6).worst_usd(1_000, 10) == Prices(1e-6, 2e-6).usd(1_000, 10)
