@@ -19,7 +19,7 @@ from pkgraph.llm.prices import Prices
 from pkgraph.prompts.shop import prompts_of_kinds, prompts_of_purposes
 from pkgraph.settings import ModelSettings
 from pkgraph.tables import PRODUCTS
-from resources.litellm_model import LiteLLMModel
+from resources.language_models import open_model
 from resources.prices import count_tokens, prices_of
 from resources.table_store import TableStore
 
@@ -39,7 +39,7 @@ class _Model:
     @cached_property
     def parameters(self) -> Mapping[str, object]:
         # The key is never used: it only spares a shop that has none yet.
-        return LiteLLMModel(self.settings, api_key="none").parameters
+        return open_model(self.settings, api_key="none").parameters
 
     @property
     def max_tokens(self) -> int:

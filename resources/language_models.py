@@ -28,8 +28,12 @@ class LanguageModels(dg.ConfigurableResource[None]):
         return [open_model(model) for model in read_settings(Home(Path(self.home)).settings).models]
 
 
-def open_model(settings: ModelSettings) -> LanguageModel | ReplayLanguageModel:
+def open_model(settings: ModelSettings, *, api_key: str | None = None) -> LanguageModel | ReplayLanguageModel:
     """One language model.
+
+    Args:
+        settings: Of the model.
+        api_key: In place of the one in the environment.
 
     Raises:
         InputError: Its answers or its key are missing. Nothing was asked.
@@ -38,17 +42,17 @@ def open_model(settings: ModelSettings) -> LanguageModel | ReplayLanguageModel:
         from pkgraph.llm import ReplayLanguageModel
 
         return ReplayLanguageModel(settings.name, Path(settings.answers))
-    model = _live(settings)
+    model = _live(settings, api_key)
     if settings.kinds_per_prompt == 1:
         return model
     from pkgraph.llm.packing import PackingModel
 
     size = settings.kinds_per_prompt
     longer = settings.model_copy(update={"max_tokens": settings.max_tokens * size})
-    return PackingModel(model, _live(longer, is_packed=True), size)
+    return PackingModel(model, _live(longer, api_key, is_packed=True), size)
 
 
-def _live(settings: ModelSettings, *, is_packed: bool = False) -> LanguageModel:
+def _live(settings: ModelSettings, api_key: str | None, *, is_packed: bool = False) -> LanguageModel:
     from pkgraph.relations.schema import ANSWER_SCHEMA, PACK_SCHEMA
     from resources.litellm_batch import LiteLLMBatchModel
     from resources.litellm_model import LiteLLMModel
@@ -57,6 +61,6 @@ def _live(settings: ModelSettings, *, is_packed: bool = False) -> LanguageModel:
     if settings.gguf is not None:
         from resources.local_server import LocalModel
 
-        return LocalModel(settings, schema=schema)
+        return LocalModel(settings, schema=schema, api_key=api_key)
     opened = LiteLLMBatchModel if settings.transport == "batch" else LiteLLMModel
-    return opened(settings, schema=schema)
+    return opened(settings, schema=schema, api_key=api_key)
