@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-NAMES = ("mapping", "gate", "serving", "kinds", "refresh", "freshness")
+NAMES = ("mapping", "gate", "serving", "kinds", "refresh", "freshness", "tokens")
 
 
 def main() -> None:

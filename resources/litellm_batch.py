@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_REQUESTS = 10_000
 # A file of 20 MB at 100 KB a second takes 200 s.
 _DEADLINE_S = 300.0
+# Those whose batches litellm can make and list; a batch is found again by its token.
+_LISTED = {"openai", "azure", "hosted_vllm", "vertex_ai", "xai"}
 _OVER = {"completed", "expired", "cancelled", "failed"}
 _TOKEN = "pkgraph_batch"  # noqa: S105 - the name of a batch's metadata
 # Listing gives the newest first; clocks of two machines differ.
@@ -70,6 +72,11 @@ class LiteLLMBatchModel(LiteLLMModel):
     async def submit(self, token: str, requests: Mapping[str, Prompt]) -> str:
         litellm = load_litellm()
         bare, provider = self._provider(litellm)
+        if provider not in _LISTED:
+            raise ProviderGone(
+                f"Batches of {provider} cannot be listed, so a killed run could pay for one twice.",
+                remedy='Set transport = "live" of this model.',
+            )
         lines = [json.dumps(self._line(litellm, name, bare, prompt)) for name, prompt in requests.items()]
         body = "\n".join([*lines, ""]).encode()
         sent = await self._call(

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from pkgraph.llm.calling import Account, Question
     from pkgraph.model import Prompt
 
-# Sending a batch has a deadline of five minutes; one that is not at the provider after ten never will be.
-SUBMIT_S = 600.0
+# Upload and creation have five minutes each; what is not at the provider after fifteen never will be.
+SUBMIT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)

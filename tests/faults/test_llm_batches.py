@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pkgraph.errors import BudgetExceeded, InputError
+from pkgraph.errors import BudgetExceeded, InputError, ProviderGone
 from pkgraph.llm import Ledger, Limits, ask_all
 from pkgraph.settings import ModelSettings
 from resources.litellm_batch import LiteLLMBatchModel
@@ -142,7 +142,7 @@ def test_a_batch_that_the_provider_forgot_counts_at_its_worst_and_is_asked_again
 
 
 def run(place: str, url: str, later_s: float) -> list[str]:
-    """A run whose clock is so much ahead: ten minutes after a kill it is known what was never sent."""
+    """A run whose clock is ahead: a quarter of an hour after a kill it is known what was never sent."""
     clock = lambda: datetime.now(UTC) + timedelta(seconds=later_s)  # noqa: E731
     return list(ask(place, batch_model(url), now=clock)["status"])
 
@@ -154,7 +154,7 @@ def check_kill(place: str, moment: str) -> None:
         assert ended(child, receiver).exit_code == -signal.SIGKILL
         server.hook = lambda _: None
         n_batches = len(server.batches)
-        statuses = run(place, server.url, 700.0)
+        statuses = run(place, server.url, 1_000.0)
 
     assert statuses == ["answered"] * 3
     assert set(server.billed.values()) == {1}
@@ -211,6 +211,14 @@ def test_an_unknown_batch_price_refuses_before_anything_is_sent(tmp_path: Path) 
     with BatchServer() as server, pytest.raises(InputError, match="batch price"):
         ask(tmp_path / "ledger", batch_model(server.url, batch_price_share=None))
     assert server.asked == []
+
+
+def test_a_provider_that_cannot_list_its_batches_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    with BatchServer() as server, pytest.raises(ProviderGone, match="list"):
+        ask(tmp_path / "ledger", batch_model(server.url, name="mistral/mistral-small"))
+    assert server.asked == []
+    with Ledger.open(tmp_path / "ledger") as ledger:
+        assert ledger.unfinished_batches(["mistral/mistral-small"]) == []
 
 
 def test_many_prompts_are_cut_into_batches(tmp_path: Path) -> None:

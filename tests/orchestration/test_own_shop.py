@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -72,6 +73,7 @@ def test_a_shop_with_other_columns_is_built_by_the_command_line_and_recommends(t
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "5 categories distilled" in done.stdout
+    assert re.search(r"openai/kitchen-model: \d+ of \d+ mapped statements let in", done.stdout)
     assert sorted(asked.values()) == [1] * N_PROMPTS
     found = json.loads(pkgraph(tmp_path / "home", "recommend", "00017", "--json").out)
     skus = [item["sku"] for item in found["items"]]
