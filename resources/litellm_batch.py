@@ -6,8 +6,8 @@ Tested against the OpenAI protocol (files and batches); litellm speaks the other
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,29 @@ _CLOCK_SLACK_S = 3_600.0
 _PAGE = 100
 _OK = 200
 _NOT_FOUND = 404
+
+
+_MADE: ContextVar[list[Any] | None] = ContextVar("made", default=None)
+"""Where clients are noted that litellm makes for one call and leaves open."""
+
+
+def _watch_clients() -> None:
+    """Have litellm note the clients it makes for OpenAI's files and batches; twice is as once."""
+    from litellm.llms.openai import openai as module
+
+    if getattr(module.AsyncOpenAI, "is_noted", False):
+        return
+
+    class Noted(module.AsyncOpenAI):  # type: ignore[misc]
+        is_noted = True
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            made = _MADE.get()
+            if made is not None:
+                made.append(self)
+
+    module.AsyncOpenAI = Noted
 
 
 class LiteLLMBatchModel(LiteLLMModel):
@@ -181,15 +204,6 @@ class LiteLLMBatchModel(LiteLLMModel):
             provider_model=completion.model,
         )
 
-    async def close(self) -> None:
-        # litellm makes a client a call of the Batch API and leaves it to the garbage collector; such a client
-        # closes its connection by a task in the loop that runs while it is collected.
-        before = asyncio.all_tasks()
-        gc.collect()
-        await asyncio.gather(*(asyncio.all_tasks() - before), return_exceptions=True)
-        await super().close()
-        await asyncio.sleep(0)
-
     def _provider(self, litellm: Any) -> tuple[str, str]:
         bare, provider, *_ = litellm.get_llm_provider(model=self.name, api_base=self._settings.api_base)
         return str(bare), str(provider)
@@ -213,7 +227,10 @@ class LiteLLMBatchModel(LiteLLMModel):
             arguments: The function's own.
         """
         settings, wire, error = self._settings, Wire(), None
+        made: list[Any] = []
         WIRE.set(wire)
+        _MADE.set(made)
+        _watch_clients()
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 return await function(
@@ -228,6 +245,9 @@ class LiteLLMBatchModel(LiteLLMModel):
             if may_miss and getattr(raised, "status_code", None) == _NOT_FOUND:
                 return None
             error = classify(raised, wire, self._redact, deadline_s=_DEADLINE_S)
+        finally:
+            for client in made:
+                await client.close()
         if isinstance(error, ProviderGone):
             raise ProviderGone(f"The Batch API of {self.name} refuses: {error.what}", remedy=error.remedy)
         raise CallFailed(
