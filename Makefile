@@ -63,14 +63,11 @@ ui: setup  ## the Dagster UI on the same home folder
 serve: setup  ## answer recommendations over HTTP
 	$(BIN)/pkgraph serve
 
-bench-llm: setup  ## how much of a provider's capacity a run uses, with the ledger on
-	$(BIN)/python -m benchmarks llm
+bench-llm: setup  ## how much of a provider's capacity a run uses; calls and tokens beside LightRAG's
+	$(BIN)/python -m benchmarks llm tokens
 
 bench-refresh: setup  ## what a look at an unchanged shop costs, and how old knowledge is under five policies
 	$(BIN)/python -m benchmarks refresh freshness
-
-bench-llm: setup  ## throughput of live calls; calls and tokens beside LightRAG's
-	$(BIN)/python -m benchmarks tokens
 
 bench: setup  ## every published number
 	$(BIN)/python -m benchmarks
