@@ -25,12 +25,12 @@ COMMITTED = {"linked", "committed", "cleaned"}
 """From the link on, readers see the new graph."""
 
 
-def start(work: Callable[[], object]) -> int:
+def start(work: Callable[[], object], seconds: int = 30) -> int:
     """Run in a child that shares nothing but the disk; its process id."""
     child = os.fork()
     if child == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(30)  # a child that hangs dies, and the test says so
+        signal.alarm(seconds)  # a child that hangs dies, and the test says so
         try:
             work()
         except BaseException:  # noqa: BLE001 - the child must not return into pytest
