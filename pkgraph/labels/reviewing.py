@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pkgraph.errors import InputError
 from pkgraph.labels.agreement import Agreement, agreement_of
 from pkgraph.labels.importing import Import, Shelf, labels_from
 from pkgraph.labels.queue import (
@@ -67,8 +68,15 @@ def import_rows(
     source: str,
     now: str,
 ) -> tuple[Import, Added]:
-    """Add the labels of a file to the store; see `labels_from`."""
-    shelf = Shelf.of(read_table(home, RELATIONS), read_table(home, MAPPED_RELATIONS), store.draws())
+    """Add the labels of a file to the store; see `labels_from`.
+
+    Raises:
+        InputError: The shop has no relations yet that labels could be about. None was stored.
+    """
+    relations = read_table(home, RELATIONS)
+    if relations.is_empty():
+        raise InputError("The shop has no relations yet to be labelled.", remedy="Run `pkgraph build` first.")
+    shelf = Shelf.of(relations, read_table(home, MAPPED_RELATIONS), store.draws())
     found = labels_from(rows, shelf, annotator=annotator, source=source, now=now)
     return found, store.add(found.labels)
 

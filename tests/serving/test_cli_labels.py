@@ -118,6 +118,15 @@ def test_a_file_without_one_usable_row_is_a_wrong_argument(shop: Command, tmp_pa
     assert shop("labels", "import", str(tmp_path / "none.tsv")).code == 2
 
 
+def test_labels_of_a_shop_without_relations_have_to_wait(pkgraph: Command, tmp_path: Path) -> None:
+    path = tmp_path / "labels.tsv"
+    path.write_text("relation_id\tholds\nnothing\t1\n")
+    said = pkgraph("labels", "import", str(path))
+
+    assert said.code == 2
+    assert "Run `pkgraph build` first" in said.err
+
+
 def test_labels_are_exported_with_what_was_judged(shop: Command, tmp_path: Path) -> None:
     source, target = tmp_path / "labels.jsonl", tmp_path / "out.csv"
     source.write_text(json.dumps({"relation_id": accepted()["relation_id"][0], "holds": 1}))
