@@ -75,9 +75,10 @@ bench: setup  ## every published number
 openapi: setup  ## write docs/openapi.json again after a change of the HTTP contract
 	$(BIN)/python -c 'import json; from pkgraph.serving.routes import ROUTES; from pkgraph.serving.documents import openapi; print(json.dumps(openapi(ROUTES), indent=1))' > docs/openapi.json
 
-bench-serve: setup  ## recommending in process, beside C, NumPy, dict, LMDB, SQLite, Redis, DuckDB
+bench-serve: setup  ## recommending in process and over HTTP, beside what others use
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra peers
 	$(BIN)/python -m benchmarks.in_process --size S L
+	$(BIN)/python -m benchmarks.http
 
 lock:  ## resolve pyproject.toml again into requirements.lock, without host names
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
