@@ -10,7 +10,11 @@ from pkgraph.freshness.demand import ALERT_FROM_ATTEMPT, wait_s
 from resources.alerts import Alert, Alerts
 
 
-@dg.run_failure_sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.run_failure_sensor(
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="A run failed for good or for the fifth time: tells a person, in the log and by the webhook.",
+)
 def alert_sensor(context: dg.RunFailureSensorContext, alerts: Alerts) -> None:
     """A run failed: said in the log; told to a person where it is final or has failed often enough."""
     run = context.dagster_run
