@@ -66,8 +66,8 @@ serve: setup  ## answer recommendations over HTTP
 bench-llm: setup  ## how much of a provider's capacity a run uses; calls and tokens beside LightRAG's
 	$(BIN)/python -m benchmarks llm tokens
 
-bench-refresh: setup  ## what a look at an unchanged shop costs, and how old knowledge is under five policies
-	$(BIN)/python -m benchmarks refresh freshness
+bench-refresh: setup  ## what a refresh and an idle look cost, and how old knowledge is under five policies
+	$(BIN)/python -m benchmarks rebuild refresh freshness
 
 bench: setup  ## every published number
 	$(BIN)/python -m benchmarks

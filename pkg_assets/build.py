@@ -1,4 +1,4 @@
-"""The whole way in one process: what `pkgraph build` and `make graph` run.
+"""The whole way in one process, as far as something changed: what `pkgraph build` and `make graph` run.
 
 One category is one run, as in the daemon, and records the same events; looping in one process pays the
 imports (4-9 s) once instead of once a category.
@@ -18,8 +18,10 @@ from uuid import uuid4
 import polars as pl
 
 from pkg_assets.asking import ask_ahead, live_models, n_open, spoken
+from pkg_assets.incremental import DISTIL, JUDGE, READ, TRAIN, Made, Steps, steps_of
 from pkg_assets.instance import build_instance, environment, prepare_dagster
 from pkg_assets.outcome import let_in
+from pkg_assets.publication import Publication
 from pkg_assets.runs import Runner, sweep_dead_runs
 from pkg_assets.staleness import prompts_by_category
 from pkgraph.errors import BudgetExceeded, InputError, LedgerError, ProviderError
@@ -29,7 +31,6 @@ from pkgraph.llm.place import has_ledger, ledger_place
 from pkgraph.settings import Settings, read_settings, settings_from
 from pkgraph.tables import KINDS
 from resources.language_models import LanguageModels
-from resources.table_store import TableStore
 
 __all__ = ["Choice", "Request", "build", "environment", "prepare"]
 
@@ -61,7 +62,8 @@ class Request:
     """What to build.
 
     Attributes:
-        categories: Titles or keys; none means every category that can be answered.
+        categories: Titles or keys; none means every category that can be answered. Named ones are judged by
+            the classifier that is there, as the daemon does: training it anew would judge all others, too.
         channel: Publish there instead of to the main channel.
         budget_usd: What live models may cost in this build; None is what the settings say, 0 asks nothing.
     """
@@ -133,14 +135,24 @@ def _recorded(answers: Path) -> list[str]:
     return sorted(names) or ["recorded"]
 
 
+MAX_LINES = 10
+
+
 @dataclass(slots=True)
 class BuildReport:
-    """What a build came to, for a person to read."""
+    """What a build came to, for a person to read.
+
+    Attributes:
+        made: Category to why it was distilled or judged again; those that are not in it are as they were.
+        stands: Whether nothing changed, so that nothing was published.
+    """
 
     n_categories: int = 0
     n_undistilled: int = 0
     failures: dict[str, str] = field(default_factory=dict)
+    made: dict[str, tuple[str, ...]] = field(default_factory=dict)
     published: dict[str, object] = field(default_factory=dict)
+    stands: bool = False
     refused: str | None = None
     asked: str | None = None
     by_model: list[str] = field(default_factory=list)
@@ -153,11 +165,18 @@ class BuildReport:
         if self.asked:
             yield f"Asked: {self.asked}."
         yield f"{self.n_categories} categories distilled, {self.n_undistilled} of the shop not yet."
+        if len(self.made) < self.n_categories:
+            yield f"{self.n_categories - len(self.made)} of them are as they were."
+            for key, why in sorted(self.made.items())[:MAX_LINES]:
+                yield f"  {key}: {', '.join(why)}"
         for key, reason in sorted(self.failures.items()):
             yield f"  {key}: {reason}"
         yield from self.by_model
         if self.refused:
             yield f"Nothing was published: {self.refused}"
+            return
+        if self.stands:
+            yield f"Nothing changed: snapshot {self.published['snapshot_id']} stays published."
             return
         for name, value in self.published.items():
             yield f"{name}: {value}"
@@ -183,51 +202,72 @@ def build(home: Home, request: Request, *, tick: Tick, may_ask: Callable[[str], 
         # What is to be asked is asked ahead, once for all; the runs of the categories read the ledger.
         closed = LanguageModels(home=str(home.root), may_ask=False)
         runner = Runner(build_defs(language_models=closed), instance)
-        _single(runner, "read_catalog", tick, "reading the catalog")
-        keys = _categories(home, request, report, tick, may_ask)
-        _each(runner, "distil_category", keys, report, tick, "distilling")
-        _single(runner, "train_classifier", tick, "training the classifier")
-        _each(
-            runner, "judge_category", [k for k in keys if k not in report.failures], report, tick, "judging"
-        )
-        report.by_model = list(let_in(home, [key for key in keys if key not in report.failures]))
-        _publish(runner, request, report, tick)
+        steps = steps_of(home, runner)
+        _single(steps.read_catalog, READ, tick, "reading the catalog")
+        kinds = _kinds(steps)
+        prompts = prompts_by_category(kinds, steps.settings)
+        keys = _categories(home, kinds, prompts, request, report, tick, may_ask)
+        _each(steps.distil(prompts), DISTIL, keys, report, tick, "distilling")
+        if not (request.categories and steps.is_trained):
+            _single(lambda: steps.train(prompts), TRAIN, tick, "training the classifier")
+        sound = [key for key in keys if key not in report.failures]
+        _each(steps.judge(), JUDGE, sound, report, tick, "judging")
+        report.by_model = list(let_in(home, [key for key in sound if key not in report.failures]))
+        _publish(steps, runner, request, report, tick)
     return report
 
 
-def _single(runner: Runner, job: str, tick: Tick, step: str) -> None:
-    tick(step, 0, 1)
-    failure = runner.run(job)[1]
-    if failure is not None:
-        raise failure.as_error(job)
-    tick(step, 1, 1)
+def _kinds(steps: Steps) -> pl.DataFrame:
+    kinds = steps.tables.read(KINDS.name)
+    if kinds is None:
+        raise InputError("The catalog was never read.", remedy="Run `pkgraph build`.")
+    return kinds
+
+
+def _single(step: Callable[[], Made], job: str, tick: Tick, name: str) -> None:
+    tick(name, 0, 1)
+    made = step()
+    if made.failure is not None:
+        raise made.failure.as_error(job)
+    tick(name, 1, 1)
 
 
 OF_ALL = (ProviderError, InputError, BudgetExceeded, LedgerError)
 """What one category fails by, every other one would: a missing key, a provider that refuses, no ledger."""
 
 
-def _each(runner: Runner, job: str, keys: Sequence[str], report: BuildReport, tick: Tick, step: str) -> None:
-    """One run a category; a failed one is reported and the others go on, unless all would fail by it."""
+def _each(
+    step: Callable[[str], Made],
+    job: str,
+    keys: Sequence[str],
+    report: BuildReport,
+    tick: Tick,
+    name: str,
+) -> None:
+    """One run a changed category; a failed one is reported, the others go on unless all would fail by it."""
     for done, key in enumerate(keys):
-        tick(step, done, len(keys))
-        failure = runner.run(job, partition=key)[1]
-        if failure is not None:
-            report.failures[key] = failure.reason
-            if isinstance(error := failure.as_error(job), OF_ALL):
+        tick(name, done, len(keys))
+        made = step(key)
+        if made.why:
+            report.made.setdefault(key, made.why)
+        if made.failure is not None:
+            report.failures[key] = made.failure.reason
+            if isinstance(error := made.failure.as_error(job), OF_ALL):
                 raise error
-    tick(step, len(keys), len(keys))
+    tick(name, len(keys), len(keys))
 
 
 def _categories(
-    home: Home, request: Request, report: BuildReport, tick: Tick, may_ask: Callable[[str], bool]
+    home: Home,
+    kinds: pl.DataFrame,
+    prompts: pl.DataFrame,
+    request: Request,
+    report: BuildReport,
+    tick: Tick,
+    may_ask: Callable[[str], bool],
 ) -> list[str]:
-    """The partitions to run, after asking: those named, else those with answers or that may be asked for."""
+    """The partitions to look at, after asking: those named, else those with answers or that may be asked."""
     settings = read_settings(home.settings)
-    kinds = TableStore(home=str(home.root)).read(KINDS.name)
-    if kinds is None:
-        raise InputError("The catalog was never read.", remedy="Run `pkgraph build`.")
-    prompts = prompts_by_category(kinds, settings)
     wanted = prompts.filter(is_wanted(prompts, request.categories)) if request.categories else prompts
     has_asked = _ask(home, request, kinds, wanted, report, tick, may_ask)
     if not has_asked and not request.categories:
@@ -294,18 +334,29 @@ def _answered(home: Home, settings: Settings, prompts: pl.DataFrame) -> set[str]
     return found
 
 
-def _publish(runner: Runner, request: Request, report: BuildReport, tick: Tick) -> None:
+def _publish(steps: Steps, runner: Runner, request: Request, report: BuildReport, tick: Tick) -> None:
+    """Publish and measure, unless nothing that a snapshot is made from changed."""
     tick("publishing", 0, 2)
-    config = {name: getattr(request, name) for name in ("accept_uncertified", "accept_sku_loss", "channel")}
-    given = {name: reason for name, reason in config.items() if reason}
-    result, failure = runner.run("publish", ops={"published_graph": {"config": given}})
-    if failure is not None:
-        report.refused = failure.reason
+    said = {name: getattr(request, name) for name in ("accept_uncertified", "accept_sku_loss", "channel")}
+    given = {name: value for name, value in said.items() if value}
+    publication = Publication.of(steps, given, request.channel)
+    if publication.stands is not None:
+        report.stands = True
+        report.published = {
+            "snapshot_id": publication.stands.snapshot_id,
+            "commit": publication.stands.sequence,
+        }
     else:
-        (event,) = result.asset_materializations_for_node("published_graph")
-        report.published = {k: event.metadata[k].value for k in SHOWN if k in event.metadata}
+        result, failure = runner.run("publish", ops={"published_graph": {"config": given}})
+        if failure is not None:
+            report.refused = failure.reason
+        else:
+            (event,) = result.asset_materializations_for_node("published_graph")
+            report.published = {k: event.metadata[k].value for k in SHOWN if k in event.metadata}
+            publication.note(str(report.published["snapshot_id"]))
     tick("publishing", 1, 2)
-    runner.run("measure")
+    if not request.categories:
+        steps.measure()
     tick("publishing", 2, 2)
 
 

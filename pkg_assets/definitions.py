@@ -70,6 +70,11 @@ JOBS = (
         "The whole delivery.",
     ),
     _job("distil_category", DISTILLED, "From one category's products to its mapped relations."),
+    _job(
+        "map_category",
+        dg.AssetSelection.assets(resolution),
+        "The relations of one category by the new index.",
+    ),
     _job("train_classifier", dg.AssetSelection.assets(labels, hallucination_classifier), "The judge."),
     _job("judge_category", JUDGED, "From one category's mapped relations to those that are accepted."),
     _job("refresh_category", DISTILLED | JUDGED, "One category from its products to its accepted relations."),

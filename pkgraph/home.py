@@ -48,6 +48,11 @@ class Home:
         return self.root / "models"
 
     @property
+    def traces(self) -> Path:
+        """What each step of a build was last made from, so that an unchanged one is not made again."""
+        return self.root / "traces"
+
+    @property
     def graph(self) -> Path:
         """Snapshots and commits."""
         return self.root / "graph"

@@ -43,7 +43,12 @@ from pkgraph.home import Home
     metavar="USD",
     help="What live models may cost in this build, never more; 0 builds from what is known.",
 )
-@click.option("--category", "categories", multiple=True, help="Title or key of a category; may be repeated.")
+@click.option(
+    "--category",
+    "categories",
+    multiple=True,
+    help="Title or key of a category to refresh alone, by the classifier that is there; may be repeated.",
+)
 @click.option("--yes", is_flag=True, help="Ask a live model without asking you first.")
 @click.option(
     "--accept-uncertified", metavar="REASON", help="Publish without a certificate; the reason is shown."
@@ -72,7 +77,7 @@ def build(
     """Distil the shop's categories, judge what was said, publish a graph.
 
     Without options it goes on with the settings of the last build, or builds the demo shop.
-    What was answered before is never asked again.
+    What was answered before is never asked again, and what nothing changed for is not made again.
     """
     from pkgraph.snapshot import channel_root
 

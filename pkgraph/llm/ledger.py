@@ -405,6 +405,18 @@ class Ledger:
             if times.keys() >= set(models)
         }
 
+    def marks(self, prompt_ids: Iterable[str]) -> dict[str, int]:
+        """Sequence number of the newest answer to each of these prompts; one without is left out."""
+        wanted, newest = sorted(set(prompt_ids)), sa.func.max(RESPONSES.c.sequence)
+        found: dict[str, int] = {}
+        with self._reads() as connection:
+            for start in range(0, len(wanted), _CHUNK):
+                chunk = RESPONSES.c.prompt_id.in_(wanted[start : start + _CHUNK])
+                query = sa.select(RESPONSES.c.prompt_id, newest).where(chunk)
+                for prompt_id, sequence in connection.execute(query.group_by(RESPONSES.c.prompt_id)):
+                    found[prompt_id] = int(sequence)
+        return found
+
     def renewed(self) -> Iterator[tuple[str, str, str]]:
         """prompt_id, former text and newest text of every sample that was answered more than once."""
         key = [RESPONSES.c[name] for name in AnswerKey._fields]

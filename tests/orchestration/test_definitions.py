@@ -23,8 +23,8 @@ CUT = {
     "unmapped_products", "relation_evidence", "scored_relations", "accepted_relations",
 }  # fmt: skip
 JOBS = {
-    "read_catalog", "distil_category", "train_classifier", "judge_category", "refresh_category", "publish",
-    "measure", "report_staleness",
+    "read_catalog", "distil_category", "map_category", "train_classifier", "judge_category",
+    "refresh_category", "publish", "measure", "report_staleness",
 }  # fmt: skip
 AUTOMATIC = {
     "delivery_sensor", "category_sensor", "publish_sensor", "alert_sensor", "dead_run_sensor", "measuring",

@@ -1,0 +1,128 @@
+"""What refreshing one category costs against a full build: `python -m benchmarks.rebuild [--home FOLDER]`.
+
+Each line is one `pkgraph build` in a process of its own, imports included. One category has got new answers
+(the last statement of each is gone), then all that follows from it for the others is made as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from pkgraph.home import Home
+from pkgraph.llm import Ledger
+from pkgraph.snapshot import snapshots
+from pkgraph.tables import PROMPTS
+
+PROJECT = Path(__file__).parents[1]
+ANSWERS = ("answers.jsonl", "answers_small.jsonl")
+REASON = "a benchmark"
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """The demo shop with answers of its own to change."""
+
+    home: Home
+    folder: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.folder / "shop.toml"
+
+    def write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for name in ANSWERS:
+            (self.folder / name).write_bytes((PROJECT / "demo" / name).read_bytes())
+        demo = PROJECT / "demo"
+        text = (demo / "pkgraph.toml").read_text(encoding="utf-8")
+        for path in demo.iterdir():
+            if path.name not in ANSWERS:
+                text = text.replace(f'"{path.name}"', f'"{path}"')
+        self.settings.write_text(text, encoding="utf-8")
+
+    def change_answers(self, prompt_ids: set[str]) -> None:
+        for name in ANSWERS:
+            path = self.folder / name
+            rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            path.write_text("".join(json.dumps(_shorter(row, prompt_ids)) + "\n" for row in rows))
+
+    def n_answers(self) -> int:
+        if not self.home.ledger.exists():
+            return 0
+        with Ledger.open(self.home.ledger) as ledger:
+            return ledger.totals().n_answers
+
+    def build(self, *arguments: str) -> tuple[float, int, int]:
+        """Wall seconds, new answers in the ledger, commits."""
+        before = self.n_answers()
+        command = [sys.executable, "-c", "from pkgraph.cli import main; main()", "build", *arguments]
+        start = time.perf_counter()
+        subprocess.run(
+            [*command, "--accept-uncertified", REASON],
+            env={**os.environ, "PKGRAPH_HOME": str(self.home.root)},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        wall_s = time.perf_counter() - start
+        return wall_s, self.n_answers() - before, len(snapshots(self.home.graph))
+
+
+def _shorter(row: dict[str, object], prompt_ids: set[str]) -> dict[str, object]:
+    """An answer without its last statement, where it is of these prompts and can be read."""
+    if row["prompt_id"] not in prompt_ids:
+        return row
+    try:
+        answer = json.loads(str(row["text"]))
+        answer["relations"] = answer["relations"][:-1]
+    except (ValueError, KeyError, TypeError):
+        return row
+    return {**row, "text": json.dumps(answer)}
+
+
+def _middle_category(home: Home) -> tuple[str, set[str]]:
+    """The category with the middle number of prompts, and these."""
+    paths = sorted((home.tables / PROMPTS.name).glob("*.parquet"))
+    prompts = {path.stem: set(pl.read_parquet(path)["prompt_id"]) for path in paths}
+    by_size = sorted((len(ids), key) for key, ids in prompts.items() if key != "purposes")
+    key = by_size[len(by_size) // 2][1]
+    return key, prompts[key]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--home", type=Path, help="An empty folder to use and keep.")
+    given = parser.parse_args().home
+    with tempfile.TemporaryDirectory() as made:
+        root = given.resolve() if given else Path(made)
+        shop = Shop(Home(root / "home"), root / "shop")
+        shop.write()
+        print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+        print(f"{'build':<52} {'wall s':>8} {'share':>7} {'answers':>8} {'commits':>8}")
+        full = _line("everything", shop.build("--settings", str(shop.settings)), None)
+        _line("nothing changed", shop.build(), full)
+        key, prompt_ids = _middle_category(shop.home)
+        shop.change_answers(prompt_ids)
+        _line(f"one of the categories ({key})", shop.build("--category", key), full)
+        _line("... then what follows for all others", shop.build(), full)
+
+
+def _line(name: str, found: tuple[float, int, int], full: float | None) -> float:
+    wall_s, n_answers, n_commits = found
+    share = f"{wall_s / full:.1%}" if full else "100%"
+    print(f"{name:<52} {wall_s:>8.1f} {share:>7} {n_answers:>8} {n_commits:>8}", flush=True)
+    return wall_s
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""`pkgraph build` again, through Dagster: what changed is run, and the graph is that of a full build."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pkgraph.home import Home
+from pkgraph.snapshot import channel_root, open_published, snapshots
+from tests.orchestration.building import build
+from tests.orchestration.children import in_child
+from tests.orchestration.conftest import Shop
+from tests.orchestration.own_shop import CATALOG, write_shop
+
+MORE = CATALOG.replace("2.49", "2.29") + "00042;White Wine 0.75 l;Wine;5.99\n"
+
+
+def jobs_run(home: Path) -> Counter[str]:
+    ended = in_child(jobs_run_here, home)
+    assert ended.exit_code == 0
+    return Counter(ended.value)
+
+
+def jobs_run_here(home: Path) -> list[str]:
+    from pkg_assets.instance import build_instance
+
+    with build_instance(Home(home)) as instance:
+        return [run.job_name for run in instance.get_runs()]
+
+
+def published_metadata_here(home: Path) -> dict[str, Any]:
+    import dagster as dg
+
+    from pkg_assets.instance import build_instance
+
+    with build_instance(Home(home)) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("published_graph"))
+        assert event is not None
+        assert event.asset_materialization is not None
+        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+
+def test_a_build_of_nothing_new_runs_no_job_and_asks_for_no_reason(shop: Shop, home: Path) -> None:
+    before = jobs_run(home)
+    built = build(home, accept_uncertified=None)
+
+    assert (built.exit_code, built.snapshot_id) == (0, shop.built.snapshot_id)
+    assert "Nothing changed" in built.said
+    assert jobs_run(home) == before
+    assert len(snapshots(home / "graph")) == 1
+
+
+def test_what_changed_is_built_into_the_graph_of_a_full_build_from_the_same_answers(
+    shop: Shop, home: Path, tmp_path: Path
+) -> None:
+    before, n_asked = jobs_run(home), len(shop.provider.asked)
+    settings = write_shop(tmp_path / "changed", shop.provider.url, MORE)
+    built = build(home, settings, channel="canary")
+    ran = jobs_run(home) - before
+
+    assert built.exit_code == 0, built.said
+    assert len(shop.provider.asked) == n_asked + 1  # one new kind, one prompt
+    assert (ran["read_catalog"], ran["distil_category"], ran["publish"]) == (1, 1, 1)
+    assert open_published(home / "graph").snapshot_id == shop.built.snapshot_id
+    canary = open_published(channel_root(home / "graph", "canary"), verify=True)
+    assert canary.snapshot_id == built.snapshot_id
+
+    anew = tmp_path / "anew"
+    anew.mkdir()
+    shutil.copyfile(home / "ledger.sqlite", anew / "ledger.sqlite")
+    whole = build(anew, settings)
+    assert whole.snapshot_id == built.snapshot_id
+    assert len(shop.provider.asked) == n_asked + 1
+
+    told = in_child(published_metadata_here, home).value
+    assert told["compared_with"] == shop.built.snapshot_id
+    assert (told["n_skus_in"], told["n_skus_out"]) == (1, 0)
+    assert "white wine" in told["changes"].lower()
