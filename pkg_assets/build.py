@@ -176,7 +176,7 @@ class BuildReport:
             yield f"Nothing was published: {self.refused}"
             return
         if self.stands:
-            yield f"Nothing changed: snapshot {self.published['snapshot_id']} stays published."
+            yield f"Nothing changed since snapshot {self.published['snapshot_id']} was published."
             return
         for name, value in self.published.items():
             yield f"{name}: {value}"

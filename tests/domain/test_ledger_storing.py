@@ -134,6 +134,18 @@ def test_what_was_bought_between_two_marks_is_what_came_after_the_first(tmp_path
         assert ledger.bought(newest, newest) == Bought(0, 0.0, 0)
 
 
+def test_the_mark_of_a_prompt_moves_with_its_answers_alone(tmp_path: Path) -> None:
+    other = replace(ANSWER, key=KEY._replace(prompt_id="p2"))
+    with Ledger.open(tmp_path / "ledger.sqlite") as ledger:
+        ledger.record([ANSWER], MESSAGES)
+        before = ledger.marks(["p1", "p2", "p3"])
+        ledger.record([other], MESSAGES)
+        assert before.keys() == {"p1"}
+        assert ledger.marks(["p1"]) == before
+        ledger.record([replace(ANSWER, attempt=1)], MESSAGES)
+        assert ledger.marks(["p1"])["p1"] > ledger.marks(["p2"])["p2"] > before["p1"]
+
+
 def test_text_that_no_database_holds_is_stored_readably(tmp_path: Path) -> None:
     odd = replace(ANSWER, response=replace(ANSWER.response, text="a\x00b\ud800c"))
     with Ledger.open(tmp_path / "ledger.sqlite") as ledger:

@@ -141,6 +141,7 @@ class LibraryShop:
 
     Attributes:
         ran: The jobs that were run since the last build began, each with its category.
+        code: Key of the code.
     """
 
     home: Home
@@ -148,6 +149,7 @@ class LibraryShop:
     keys: list[str] = field(default_factory=list)
     accepted: dict[str, str] = field(default_factory=dict)
     ran: list[tuple[str, str | None]] = field(default_factory=list)
+    code: str = "one"
 
     def build(self) -> None:
         self.ran.clear()
@@ -158,7 +160,7 @@ class LibraryShop:
             run=self.run,
             categories=lambda: self.keys,
             accepted=lambda: self.accepted,
-            code="one code",
+            code=self.code,
         )
         self.steps.read_catalog()
         kinds = self.steps.tables.read("kinds")

@@ -177,17 +177,16 @@ def test_a_trace_that_cannot_be_read_makes_the_step_again(
     assert build_again(shop, world, tmp_path) == [(READ, "")]
 
 
-def test_other_code_makes_everything_again(
-    shop: LibraryShop, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pkg_assets.incremental.why_again", _with_other_code)
+def test_other_code_makes_everything_again(shop: LibraryShop, world: World, tmp_path: Path) -> None:
+    shop.code = "another"
     assert len(build_again(shop, world, tmp_path)) == 2 + 2 * len(shop.keys)
 
 
-def _with_other_code(last: object, inputs: dict[str, str], present: dict[str, str]) -> tuple[str, ...]:
-    from pkgraph.freshness.traces import why_again
-
-    return why_again(last, {**inputs, "code": "another"}, present)  # type: ignore[arg-type]
+def test_accepted_relations_that_the_event_log_does_not_know_are_judged_again(
+    shop: LibraryShop, world: World, tmp_path: Path
+) -> None:
+    shop.accepted.clear()
+    assert {job for job, _ in build_again(shop, world, tmp_path)} == {JUDGE}
 
 
 skus = st.sampled_from([*PRODUCTS, "00051", "00052", "00053"])
