@@ -37,6 +37,7 @@ from pkgraph.tables import (
 from resources.answer_ledger import AnswerLedger
 from resources.artifacts import INDEX, JUDGEMENT, Artifacts, replacing
 from resources.graph_store import GraphStore
+from resources.label_store import ReviewersLabels
 from resources.table_store import TableStore
 
 if TYPE_CHECKING:
@@ -139,10 +140,12 @@ class Steps:
             "code": self.code,
             "gate": self.settings.gate.model_dump_json(),
             "labels": content_key("labels", self.settings.labels.model_dump_json(), *files),
+            "reviews": self._reviews(),
             "models": self._models(),
             "prompts": content_key("prompts", *prompts["prompt_id"].sort()),
             "relations": self.parts(RELATIONS.name, MAPPED_RELATIONS.name, UNMAPPED_PRODUCTS.name),
             "co_purchase": self.key_of("co_purchase"),
+            "kind_index": self.key_of("kind_index"),
             "kinds": self.key_of(KINDS.name),
         }
         return self.make(TRAIN, None, inputs)
@@ -180,6 +183,7 @@ class Steps:
             "models": self._models(),
             "settings": self.settings.gate.model_dump_json() + self.settings.history.model_dump_json(),
             "answers": str(self._ledger_mark()),
+            "reviews": self._reviews(),
         }
 
     def measure(self) -> Made:
@@ -265,6 +269,11 @@ class Steps:
             (one.name, key, repr(one.answer(Prompt(key, ())))) for one in replays for key in prompt_ids
         ]
         return content_key("answers", repr(sorted(marks.items())), repr(recorded))
+
+    def _reviews(self) -> str:
+        """Key of all that reviewers ever said, and of what was drawn for them."""
+        with ReviewersLabels(home=str(self.home.root)).open() as store:
+            return content_key("reviews", fingerprint(store.history()), fingerprint(store.draws()))
 
     def _ledger_mark(self) -> int:
         with AnswerLedger(home=str(self.home.root)).open() as ledger:

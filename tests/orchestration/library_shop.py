@@ -26,6 +26,7 @@ from pkgraph.baskets import co_purchase
 from pkgraph.catalog import kinds_of, read_catalog, with_popularity
 from pkgraph.home import Home
 from pkgraph.labels import join_labels, read_relation_labels
+from pkgraph.labels.standing import with_stored
 from pkgraph.llm import Ledger, ReplayLanguageModel, ask_all
 from pkgraph.mapping import KindIndex, map_relations
 from pkgraph.model import PURPOSES, content_key
@@ -34,6 +35,7 @@ from pkgraph.relations import read_relations
 from pkgraph.settings import Settings, settings_from
 from pkgraph.snapshot.compile import compile_graph
 from resources.artifacts import INDEX, JUDGEMENT
+from resources.label_store import ReviewersLabels
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 MODEL = "recorded"
@@ -234,7 +236,8 @@ class LibraryShop:
     def _train(self) -> None:
         read = read_relation_labels(Path(str(self.settings.labels.relations)))
         relations = self.steps.tables.read_all(t.RELATIONS, self.keys)
-        joined = join_labels(read.labels, relations)
+        with ReviewersLabels(home=str(self.home.root)).open() as store:
+            joined = join_labels(with_stored(read.labels, store), relations)
         self._write(t.LABELLED_RELATIONS, joined.labelled)
         self._write(t.REJECTED_LABELS, read.rejected)
         judging = make_judgement(

@@ -7,6 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pkg_assets.definitions import STAGES, build_defs
 from pkgraph.home import Home
 from pkgraph.snapshot import channel_root, open_published, snapshots
 from tests.orchestration.building import build
@@ -15,6 +18,46 @@ from tests.orchestration.conftest import Shop
 from tests.orchestration.own_shop import CATALOG, write_shop
 
 MORE = CATALOG.replace("2.49", "2.29") + "00042;Grissini 100 g;Pasta;1.99\n"
+
+
+DOORS_AND_SOURCES = {
+    "read_catalog": ({"shop", "tables", "artifacts"}, set()),
+    "distil_category": (
+        {"shop", "language_models", "answer_ledger", "clock", "artifacts"},
+        {"products", "kind_index"},
+    ),
+    "train_classifier": (
+        {"shop", "tables", "artifacts", "label_store"},
+        {"relations", "mapped_relations", "unmapped_products", "kind_index", "co_purchase", "kinds"},
+    ),
+    "judge_category": (
+        {"tables", "artifacts"},
+        {
+            "mapped_relations",
+            "unmapped_products",
+            "labelled_relations",
+            "hallucination_classifier",
+            "co_purchase",
+            "kinds",
+        },
+    ),
+    "publish": (
+        {"shop", "tables", "artifacts", "answer_ledger", "graph_store", "clock"},
+        {"accepted_relations", "hallucination_classifier", "kind_index", "labelled_relations", "products"},
+    ),
+}
+"""Every way by which a job learns anything. Another one here needs a key in `pkg_assets.incremental`, too."""
+
+
+@pytest.mark.parametrize("job", DOORS_AND_SOURCES)
+def test_a_step_learns_by_no_other_way_than_those_that_its_keys_cover(job: str) -> None:
+    definitions = build_defs()
+    made = definitions.resolve_job_def(job).asset_layer.selected_asset_keys
+    assets = [asset for asset in STAGES if set(asset.keys) & made]
+    doors = set().union(*(asset.required_resource_keys for asset in assets)) - {"io_manager"}
+    sources = {key.to_user_string() for asset in assets for key in asset.dependency_keys if key not in made}
+
+    assert (doors, sources) == DOORS_AND_SOURCES[job]
 
 
 def jobs_run(home: Path) -> Counter[str]:

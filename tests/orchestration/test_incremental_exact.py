@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from pkg_assets.incremental import DISTIL, JUDGE, MAP, READ, TRAIN
 from pkgraph.home import Home
+from pkgraph.labels import statement_key
+from pkgraph.labels.store import Label, LabelStore, Pair
 from pkgraph.llm import Ledger
 from tests.orchestration.library_shop import MADE_BY, OF_A_CATEGORY, LibraryShop, World, built_anew
 
@@ -35,6 +37,7 @@ TOLD = {
 }
 KINDS = (*[product[1] for product in PRODUCTS.values()], "gnocchi", "grated parmesan", "white wine")
 CATEGORIES = ("Pasta", "Sauces", "Cheese", "Wine", "Pâtes / été")
+WORDS = ("relation_type", "rationale", "product", "explanation")
 Change = Callable[[World], None]
 
 
@@ -123,6 +126,23 @@ def test_a_new_label_distils_nothing(shop: LibraryShop, world: World, tmp_path: 
     refused = shop.frame("scored_relations", next(key for key in shop.keys if key.startswith("pasta")))
     assert not refused.filter(pl.col("source_kind") == "spaghetti")["is_accepted"].all()
     check_against_anew(shop, tmp_path)
+
+
+def test_what_a_reviewer_says_in_the_label_store_counts_at_the_next_build(
+    shop: LibraryShop, world: World, tmp_path: Path
+) -> None:
+    pasta = next(key for key in shop.keys if key.startswith("pasta"))
+    said = shop.frame("relations", pasta).sort("relation_id").row(0, named=True)
+    names = ("relation_id", "prompt_id", "model", "position")
+    pair = Pair(
+        **{name: said[name] for name in names}, statement=statement_key(*(said[name] for name in WORDS))
+    )
+    with LabelStore.open(shop.home.labels) as store:
+        store.add([Label(pair, holds=False, annotator="ann", created_at="2026-11-25T10:00:00+00:00")])
+    ran = build_again(shop, world, tmp_path)
+
+    assert {job for job, _ in ran} == {TRAIN, JUDGE}
+    assert said["relation_id"] not in shop.frame("accepted_relations", pasta)["relation_id"]
 
 
 def test_a_kind_that_left_leaves_no_ghost(shop: LibraryShop, world: World, tmp_path: Path) -> None:
