@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What the tests run against and no Python package ships.
 SERVICES := postgresql strace
 
-.PHONY: services help graph local-llm test test-all ui serve check bench bench-llm bench-refresh bench-serve clean setup lock openapi
+.PHONY: services help graph local-llm test test-all ui serve check bench bench-gate bench-llm bench-refresh bench-serve clean setup lock openapi
 
 help:  ## the verbs
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort
@@ -68,6 +68,9 @@ bench-llm: setup  ## how much of a provider's capacity a run uses; calls and tok
 
 bench-refresh: setup  ## what a refresh and an idle look cost, and how old knowledge is under five policies
 	$(BIN)/python -m benchmarks rebuild refresh freshness
+
+bench-gate: setup  ## how good the classifier is and what is certified, with plots in .pkgraph/plots
+	$(BIN)/python -m benchmarks.gate --plots .pkgraph/plots
 
 bench: setup  ## every published number
 	$(BIN)/python -m benchmarks

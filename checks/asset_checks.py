@@ -12,12 +12,14 @@ import polars as pl
 
 from checks.expectations import Outcome, own_part, ranges, validate
 from checks.gate import category_gate
-from pkg_assets.partitions import CATEGORIES
+from pkg_assets.knowledge import drift_of_scored
+from pkg_assets.partitions import CATEGORIES, category_keys
 from pkgraph import tables
-from pkgraph.tables import Table
+from pkgraph.tables import MAPPED_RELATIONS, SCORED_RELATIONS, Table
 from resources.artifacts import JUDGEMENT, Artifacts
 from resources.graph_store import GraphStore
 from resources.shop import Shop
+from resources.table_store import TableStore
 
 # Checks on partitions are preview in dagster 1.13, which the version range in pyproject.toml pins.
 warnings.filterwarnings("ignore", category=dg.PreviewWarning, message=".*partitions_def.*")
@@ -167,16 +169,19 @@ def every_signal_is_in_its_range(relation_evidence: pl.DataFrame) -> dg.AssetChe
 
 @dg.asset_check(asset="scored_relations", blocking=True, partitions_def=CATEGORIES)
 def the_gate_of_the_category_is_open(
-    scored_relations: pl.DataFrame, artifacts: Artifacts
+    context: dg.AssetCheckExecutionContext,
+    scored_relations: pl.DataFrame,
+    tables: TableStore,
+    artifacts: Artifacts,
 ) -> dg.AssetCheckResult:
     """The suite of the table and the gate's own rules, by which `accepted_relations` judges once more."""
     from pkgraph.acceptance.judgement import Judgement
 
-    gate = category_gate(scored_relations, Judgement.from_json(artifacts.read(JUDGEMENT)))
+    judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
+    drift = drift_of_scored(tables, category_keys(context.instance), scored_relations, judgement)
+    gate = category_gate(scored_relations, judgement, drift)
     rules = [Outcome(name, n, gate.broken.get(name, 0 if n else 1)) for name, n in gate.evaluated.items()]
-    return _result(
-        [*validate(scored_relations, own_part(tables.SCORED_RELATIONS, tables.MAPPED_RELATIONS)), *rules]
-    )
+    return _result([*validate(scored_relations, own_part(SCORED_RELATIONS, MAPPED_RELATIONS)), *rules])
 
 
 @dg.asset_check(asset="published_graph")

@@ -19,22 +19,35 @@ from pkgraph.tables import GRAPH_STATEMENTS, SCORED_RELATIONS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from pkgraph.acceptance.drift import Drift
     from pkgraph.acceptance.judgement import Judgement
     from pkgraph.snapshot import Snapshot
 
 
-def category_gate(scored: pl.DataFrame, judgement: Judgement) -> GateReport:
-    """The lock of one category: ranges and the rules of verdicts, under the judgement that is in force.
+def category_gate(scored: pl.DataFrame, judgement: Judgement, drift: Drift | None) -> GateReport:
+    """The lock of one category: ranges, the rules of verdicts and drift, under the judgement in force.
+
+    `drift` is None where nothing is accepted from outside the frame of the certificate.
 
     The asset check shows the same and a Great Expectations suite beside it, which costs 0.1 s a time.
     """
     described = report(ranges(scored, SCORED_RELATIONS))
     rules = judge_scored(scored, judgement.policy)
-    present, stale = "every_score_is_of_the_present_classifier", _stale(scored, judgement)
+    more = {"every_score_is_of_the_present_classifier": _stale(scored, judgement)}
+    if judgement.policy.certificate is not None:
+        more["every_new_pair_has_a_certified_threshold"] = _outside_every_claim(scored)
+    if drift is not None:
+        more["new_pairs_are_like_the_certified_ones"] = 0 if drift.is_like_the_frame else drift.n_pairs
     return GateReport(
-        {**described.evaluated, **rules.evaluated, present: scored.height},
-        {**described.broken, **rules.broken, **({present: stale} if stale else {})},
+        {**described.evaluated, **rules.evaluated, **dict.fromkeys(more, scored.height)},
+        {**described.broken, **rules.broken, **{name: n for name, n in more.items() if n}},
     )
+
+
+def _outside_every_claim(scored: pl.DataFrame) -> int:
+    """Taken for an empty category, they would push out what was accepted before."""
+    is_refused = pl.col("reasons").list.contains("no_certified_threshold")
+    return scored.filter(~pl.col("is_covered") & is_refused).height
 
 
 def _stale(rows: pl.DataFrame, judgement: Judgement) -> int:
@@ -86,13 +99,11 @@ def _nothing_else_got_in(statements: pl.DataFrame, accepted: pl.DataFrame) -> Ou
 
 def _nothing_is_below(statements: pl.DataFrame, accepted: pl.DataFrame, judgement: Judgement) -> Outcome:
     """Of what this judgement accepted; what stays from an earlier one was held to that one's threshold."""
-    threshold = judgement.policy.threshold * judgement.policy.min_match_score
     present = accepted.filter(pl.col("classifier") == judgement.classifier.content_hash)
-    judged = statements.join(present, on=["relation_id", "target_kind_id"], how="semi")
-    below = judged.filter(~(pl.col("probability") >= threshold))
-    return _outcome(
-        f"every_probability_reaches_{threshold:.4g}", statements.height, list(below["relation_id"])
-    )
+    least = judgement.policy.with_least(present).select("relation_id", "target_kind_id", "least")
+    judged = statements.join(least, on=["relation_id", "target_kind_id"], how="inner")
+    below = judged.filter(~(pl.col("probability") >= pl.col("least")).fill_null(value=False))
+    return _outcome("every_probability_reaches_its_threshold", statements.height, list(below["relation_id"]))
 
 
 def _no_product_is_made_up(candidate: Snapshot, products: pl.DataFrame) -> Outcome:

@@ -4,10 +4,12 @@ import dagster as dg
 import polars as pl
 
 from checks.gate import category_gate
-from pkg_assets.partitions import CATEGORIES
+from pkg_assets.knowledge import drift_of_scored
+from pkg_assets.partitions import CATEGORIES, category_keys
 from pkg_assets.reporting import count_table, table_result, table_spec
 from pkgraph.tables import ACCEPTED_RELATIONS, SCORED_RELATIONS
 from resources.artifacts import JUDGEMENT, Artifacts
+from resources.table_store import TableStore
 
 GROUP = "gate"
 
@@ -22,6 +24,7 @@ def scored_relations(
     mapped_relations: pl.DataFrame,
     relation_evidence: pl.DataFrame,
     labelled_relations: pl.DataFrame,
+    calibration_pairs: pl.DataFrame,
     artifacts: Artifacts,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.acceptance import score_relations
@@ -34,6 +37,7 @@ def scored_relations(
         judgement.classifier,
         judgement.policy,
         labelled=labelled_relations,
+        calibration=calibration_pairs,
     )
     refused = scored.explode("reasons", empty_as_null=False, keep_nulls=False)["reasons"].value_counts(
         sort=True
@@ -43,6 +47,7 @@ def scored_relations(
         scored,
         sample=("source_kind", "relation_type", "rationale", "target_kind", "probability", "reasons"),
         accepted_share=int(scored["is_accepted"].sum()) / max(scored.height, 1),
+        covered_share=scored["is_covered"].mean() or 0.0,
         mean_probability=scored["probability"].mean() or 0.0,
         refused_by_reason=count_table(dict(refused.sort("count", "reasons").iter_rows()), "reason"),
     )
@@ -50,17 +55,23 @@ def scored_relations(
 
 @dg.asset(**table_spec(ACCEPTED_RELATIONS, GROUP), partitions_def=CATEGORIES, code_version="1")
 def accepted_relations(
-    context: dg.AssetExecutionContext, scored_relations: pl.DataFrame, artifacts: Artifacts
+    context: dg.AssetExecutionContext,
+    scored_relations: pl.DataFrame,
+    tables: TableStore,
+    artifacts: Artifacts,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.acceptance import accept
     from pkgraph.acceptance.judgement import Judgement
 
     judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
-    gate = category_gate(scored_relations, judgement)
+    drift = drift_of_scored(tables, category_keys(context.instance), scored_relations, judgement)
+    gate = category_gate(scored_relations, judgement, drift)
     if not gate.is_open:
         broken = ", ".join(f"{name} ({n})" for name, n in gate.broken.items()) or "nothing was evaluated"
+        strange = f" {drift.sentence}" if drift and not drift.is_like_the_frame else ""
         raise dg.Failure(
-            f"The gate of {context.partition_key} is closed: {broken}. What was accepted before stays.",
+            f"The gate of {context.partition_key} is closed: {broken}.{strange} "
+            "What was accepted before stays.",
             allow_retries=False,
         )
     accepted = accept(scored_relations)
@@ -69,5 +80,6 @@ def accepted_relations(
         accepted,
         sample=("source_kind", "relation_type", "rationale", "target_kind", "explanation", "probability"),
         n_rules=len(gate.evaluated),
+        drift=drift.sentence if drift else "nothing from outside the certified frame",
         judgement=judgement.fingerprint,
     )

@@ -35,7 +35,7 @@ Tables = Iterator[dg.MaterializeResult[pl.DataFrame]]
 )
 def delivery(context: dg.AssetExecutionContext, shop: Shop, tables: TableStore) -> Tables:
     """The whole catalog and the baskets as the shop delivered them; the categories become the partitions."""
-    from pkgraph.baskets import read_baskets
+    from pkgraph.baskets import before, cut_off_of, read_baskets
     from pkgraph.catalog import read_catalog, with_popularity
     from pkgraph.catalog.digest import delivery_digest
 
@@ -45,7 +45,8 @@ def delivery(context: dg.AssetExecutionContext, shop: Shop, tables: TableStore) 
     read = read_catalog(settings.catalog, former=tables.read(PRODUCTS.name))
     baskets = read_baskets(settings.baskets, settings.catalog)
     lines = BASKET_LINES.empty() if baskets is None else baskets.lines
-    products = with_popularity(read.products, lines)
+    # Popularity ranks and is evidence: what is held out for measuring is not in it.
+    products = with_popularity(read.products, before(lines, cut_off_of(settings.catalog, lines)))
     keys = [*products["category_key"].unique().sort(), PURPOSES]
     added, removed = sync_categories(context.instance, keys)
     yield table_result(
@@ -76,10 +77,14 @@ def _refusals(table: Table, rejected: pl.DataFrame | None) -> dg.MaterializeResu
 
 
 @dg.asset(**table_spec(KINDS, GROUP), code_version="1")
-def kinds(products: pl.DataFrame, basket_lines: pl.DataFrame) -> dg.MaterializeResult[pl.DataFrame]:
+def kinds(
+    products: pl.DataFrame, basket_lines: pl.DataFrame, shop: Shop
+) -> dg.MaterializeResult[pl.DataFrame]:
+    from pkgraph.baskets import before, cut_off_of
     from pkgraph.catalog import kinds_of
 
-    found = kinds_of(products, basket_lines)
+    cut_off = cut_off_of(shop.settings().catalog, basket_lines)
+    found = kinds_of(products, before(basket_lines, cut_off))
     return table_result(
         KINDS,
         found,

@@ -8,7 +8,7 @@ import dagster as dg
 import polars as pl
 
 from pkg_assets.inputs import fingerprints
-from pkg_assets.knowledge import all_evidence
+from pkg_assets.knowledge import all_evidence, calibration_of, promises_of
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import (
     OWNERS,
@@ -20,8 +20,11 @@ from pkg_assets.reporting import (
     table_spec,
 )
 from pkgraph.acceptance.judgement import Judging
+from pkgraph.labels import Agreement
 from pkgraph.tables import (
+    CALIBRATION_PAIRS,
     LABELLED_RELATIONS,
+    MAPPED_RELATIONS,
     REJECTED_LABELS,
     RELATION_LABELS,
     RELATIONS,
@@ -60,14 +63,42 @@ def labels(
         n_labels=joined.n_labels,
         n_conflicting=joined.n_conflicting,
         n_teaching=int(joined.labelled["teaches"].sum()),
-        n_judged_twice=joined.agreement.n,
-        agreement=joined.agreement.share if joined.agreement.share is not None else "none judged twice",
-        kappa=joined.agreement.kappa if joined.agreement.kappa is not None else "none judged twice",
+        agreement=_said(joined.agreement),
         unused=dg.MetadataValue.json(dict(joined.unused)),
         wrong_by_reason=count_table(counts(joined.labelled.drop_nulls("reason"), "reason"), "reason"),
     )
     rejected = REJECTED_LABELS.empty() if read is None else read.rejected
     yield table_result(REJECTED_LABELS, rejected, sample=("row", "reason", "detail"))
+
+
+def _said(agreement: Agreement) -> str:
+    if agreement.share is None:
+        return "none judged twice"
+    kappa = "not defined" if agreement.kappa is None else f"{agreement.kappa:.2f}"
+    return f"{agreement.share:.3f} of {agreement.n} judged twice, kappa {kappa}"
+
+
+@dg.asset(
+    **table_spec(CALIBRATION_PAIRS, GROUP),
+    deps=["mapped_relations"],
+    code_version="1",
+)
+def calibration_pairs(
+    context: dg.AssetExecutionContext, shop: Shop, tables: TableStore
+) -> dg.MaterializeResult[pl.DataFrame]:
+    sample = calibration_of(shop.settings(), tables, category_keys(context.instance))
+    return table_result(
+        CALIBRATION_PAIRS,
+        sample.pairs,
+        n_labels=sample.n_labels,
+        n_drawn=sample.n_drawn,
+        n_answers_in_frame=len(sample.in_frame),
+        right_share=sample.pairs["is_right"].mean() or 0.0,
+        agreement_holds=_said(sample.agreement_holds),
+        agreement_fit=_said(sample.agreement_fit),
+        unused=dg.MetadataValue.json(dict(sample.unused)),
+        wrong_by_reason=count_table(counts(sample.pairs.drop_nulls("reason"), "reason"), "reason"),
+    )
 
 
 @dg.asset(
@@ -80,23 +111,27 @@ def labels(
 def hallucination_classifier(
     context: dg.AssetExecutionContext,
     labelled_relations: pl.DataFrame,
+    calibration_pairs: pl.DataFrame,  # noqa: ARG001 - the sample is read with its frame, once that was looked at
     shop: Shop,
     tables: TableStore,
     artifacts: Artifacts,
 ) -> dg.MaterializeResult[None]:
-    """Trained on labels, calibrated, under a certified threshold; without labels, the pretrained one."""
-    from pkgraph.acceptance.judgement import make_judgement
+    """Trained on labels, calibrated, under thresholds that a random sample certifies."""
+    from pkgraph.acceptance.judgement import Knowledge, make_judgement
 
     keys, settings = category_keys(context.instance), shop.settings()
-    relations = tables.read_all(RELATIONS, keys)
+    known = Knowledge(
+        relations=tables.read_all(RELATIONS, keys),
+        mapped_relations=tables.read_all(MAPPED_RELATIONS, keys),
+        relation_evidence=all_evidence(tables, keys),
+        labelled_relations=labelled_relations,
+    )
     judging = make_judgement(
-        relations,
-        all_evidence(tables, keys),
-        labelled_relations,
-        alpha=settings.gate.alpha,
-        delta=settings.gate.delta,
-        label_source=settings.labels.relations or "none",
-        fingerprints=fingerprints(settings, artifacts, labels=labelled_relations, relations=relations),
+        known,
+        calibration_of(settings, tables, keys),
+        promises=promises_of(settings),
+        label_source=Path(settings.labels.calibration or "none").name,
+        fingerprints=fingerprints(settings),
     )
     with artifacts.replacing(JUDGEMENT) as path:
         path.write_text(judging.judgement.to_json(), encoding="utf-8")

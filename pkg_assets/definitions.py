@@ -16,7 +16,7 @@ from pkg_assets.automation.nightly import nightly_plan
 from pkg_assets.automation.publishing import publish_sensor
 from pkg_assets.baskets import co_purchase
 from pkg_assets.catalog import catalog, delivery, kinds
-from pkg_assets.classifier import hallucination_classifier, labels
+from pkg_assets.classifier import calibration_pairs, hallucination_classifier, labels
 from pkg_assets.evidence import relation_evidence
 from pkg_assets.mapping import kind_index, resolution
 from pkg_assets.measurement import offline_metrics
@@ -47,6 +47,7 @@ STAGES = (
     resolution,
     relation_evidence,
     labels,
+    calibration_pairs,
     hallucination_classifier,
     scored_relations,
     accepted_relations,
@@ -56,6 +57,7 @@ STAGES = (
 )
 
 DISTILLED = dg.AssetSelection.assets(catalog, prompts, llm_responses, reading, resolution)
+TRAINED = dg.AssetSelection.assets(labels, calibration_pairs, hallucination_classifier)
 JUDGED = dg.AssetSelection.assets(relation_evidence, scored_relations, accepted_relations)
 
 
@@ -75,7 +77,7 @@ JOBS = (
         dg.AssetSelection.assets(resolution),
         "The relations of one category by the new index.",
     ),
-    _job("train_classifier", dg.AssetSelection.assets(labels, hallucination_classifier), "The judge."),
+    _job("train_classifier", TRAINED, "The judge."),
     _job("judge_category", JUDGED, "From one category's mapped relations to those that are accepted."),
     _job("refresh_category", DISTILLED | JUDGED, "One category from its products to its accepted relations."),
     _job("publish", dg.AssetSelection.assets(published_graph), "A graph of all that is accepted."),

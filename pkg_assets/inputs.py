@@ -1,27 +1,20 @@
-"""What a graph and its certificate were made from, as short keys: a change of one voids the certificate."""
+"""What a certificate was made from, as short keys: a change of one voids it.
+
+Labels, catalog and statements are not among them. The certificate speaks of a stated frame of answers, each
+known by its pairs and their scores; a new category, or a kind more in the catalog, leaves these as they are.
+"""
 
 from pathlib import Path
 
-import polars as pl
-
-from pkg_assets.knowledge import kind_index_of
-from pkg_assets.reporting import fingerprint
 from pkgraph.model import content_key
 from pkgraph.settings import Settings
-from resources.artifacts import Artifacts
 
 
-def fingerprints(
-    settings: Settings, artifacts: Artifacts, *, labels: pl.DataFrame, relations: pl.DataFrame
-) -> dict[str, str]:
-    """Keys of models, prompt templates, mapping, labels and the statements that were judged.
-
-    Args:
-        settings: The shop's.
-        artifacts: Holds the phrase index.
-        labels: Table `labelled_relations`.
-        relations: Table `relations` of all categories.
-    """
+def fingerprints(settings: Settings) -> dict[str, str]:
+    """Keys of models, prompt templates and the way phrases are mapped."""
+    from pkgraph.mapping.calibration import calibration_text
+    from pkgraph.mapping.curated import data_lines
+    from pkgraph.mapping.index import VERSION
     from pkgraph.prompts import load_template
 
     folder = Path(settings.prompts.folder) if settings.prompts.folder else None
@@ -29,12 +22,22 @@ def fingerprints(
         load_template(name, folder) for name in (settings.prompts.companions, settings.prompts.occasions)
     ]
     models = sorted(model.name for model in settings.models)
+    words = [line for name in _WORDS for line in data_lines(name)]
     return {
-        "labels": fingerprint(labels),
-        "statements": fingerprint(relations.select("relation_id").sort("relation_id")),
-        "mapping": kind_index_of(artifacts).fingerprint,
+        "mapping": content_key("mapping", VERSION, calibration_text(), *words),
         "models": content_key("models", *models),
         "templates": content_key(
             "templates", *(text for t in templates for text in (t.name, t.system, t.user))
         ),
     }
+
+
+_WORDS = (
+    "abbreviations.tsv",
+    "changing_words.txt",
+    "compounds.txt",
+    "filler_words.txt",
+    "rivals.txt",
+    "soft_words.txt",
+    "synonyms.tsv",
+)

@@ -1,4 +1,4 @@
-"""What every category of a build asks for again: the phrase index and the evidence about all relations."""
+"""What several assets ask for: the phrase index, the evidence about all relations, the random sample."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from resources.artifacts import INDEX, Artifacts
 from resources.table_store import TableStore
 
 if TYPE_CHECKING:
+    from pkgraph.acceptance import Promises
+    from pkgraph.acceptance.drift import Drift
+    from pkgraph.acceptance.judgement import Judgement
+    from pkgraph.labels import CalibrationSet
     from pkgraph.mapping import KindIndex
+    from pkgraph.settings import Settings
 
 
 def kind_index_of(artifacts: Artifacts) -> KindIndex:
@@ -69,3 +74,42 @@ def _gathered(
         co_purchase=tables.read(CO_PURCHASE.name),
         kinds=tables.read(KINDS.name),
     )
+
+
+def calibration_of(settings: Settings, tables: TableStore, categories: list[str]) -> CalibrationSet:
+    """The shop's random sample, held against the pairs that are there now; empty where it has none."""
+    from pkgraph.labels import CalibrationSet, join_calibration, read_calibration_labels, read_frame
+
+    labels, frame = settings.labels.calibration, settings.labels.calibration_frame
+    if not labels or not frame:
+        return CalibrationSet.none()
+    read = read_calibration_labels(Path(labels))
+    return join_calibration(
+        read.labels, read_frame(Path(frame)), tables.read_all(MAPPED_RELATIONS, categories)
+    )
+
+
+def promises_of(settings: Settings) -> Promises:
+    """What the settings want certified."""
+    from pkgraph.acceptance import Promise, Promises
+
+    gate = settings.gate
+    by_type = {str(name): Promise(one.alpha, one.delta) for name, one in gate.by_type.items()}
+    return Promises(Promise(gate.alpha, gate.delta), by_type)
+
+
+def drift_of_scored(
+    tables: TableStore, categories: list[str], scored: pl.DataFrame, judgement: Judgement
+) -> Drift | None:
+    """The drift test of one category; None where nothing is certified, or nothing is outside the frame."""
+    from pkgraph.acceptance.drift import drift_of_category
+
+    if judgement.policy.certificate is None or scored["is_covered"].all():
+        return None
+    mapped = tables.read_all(MAPPED_RELATIONS, categories)
+    return drift_of_category(
+        scored, all_evidence(tables, categories), mapped, judgement.policy.covered, seed=_SEED
+    )
+
+
+_SEED = 0

@@ -13,20 +13,23 @@ from checks.gate import candidate_gate
 from pkg_assets.accepted import accepted_as_judged
 from pkg_assets.changes import changes_since
 from pkg_assets.inputs import fingerprints
+from pkg_assets.knowledge import kind_index_of
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
 from pkg_assets.versions import MERGED, PUBLISHED_AT, to_publish
-from pkgraph.acceptance.certificate import Certificate
+from pkgraph.acceptance.audit import audit
 from pkgraph.acceptance.judgement import Judgement
+from pkgraph.acceptance.validity import Candidate, candidate_of, objections
 from pkgraph.errors import GateRefused
+from pkgraph.labels.standing import audit_labels
 from pkgraph.recommend import Graph
 from pkgraph.recommend.showcase import showcase
 from pkgraph.snapshot import Published
-from pkgraph.tables import RELATIONS
 from resources.answer_ledger import AnswerLedger
 from resources.artifacts import JUDGEMENT, Artifacts
 from resources.clock import Clock
 from resources.graph_store import GraphStore
+from resources.label_store import ReviewersLabels
 from resources.shop import Shop
 from resources.table_store import TableStore
 
@@ -66,10 +69,12 @@ def published_graph(
     config: PublishConfig,
     products: pl.DataFrame,
     labelled_relations: pl.DataFrame,
+    calibration_pairs: pl.DataFrame,
     shop: Shop,
     tables: TableStore,
     artifacts: Artifacts,
     answer_ledger: AnswerLedger,
+    label_store: ReviewersLabels,
     graph_store: GraphStore,
     clock: Clock,
 ) -> dg.MaterializeResult[None]:
@@ -82,12 +87,17 @@ def published_graph(
     keys = category_keys(context.instance)
     # Before the tables are read: what is accepted meanwhile shows as a difference, and is published next.
     merged = {**to_publish(context.instance, keys), "products": fingerprint(products)}
-    accepted = accepted_as_judged(context.instance, tables, keys)
-    inputs = fingerprints(
-        settings, artifacts, labels=labelled_relations, relations=tables.read_all(RELATIONS, keys)
+    candidate = candidate_of(
+        accepted_as_judged(context.instance, tables, keys),
+        judgement.policy,
+        labelled=labelled_relations,
+        calibration=calibration_pairs,
     )
-    inputs["classifier"] = judgement.classifier.content_hash
-    certificate = _certificate(judgement, accepted, inputs, config.accept_uncertified)
+    accepted = candidate.published
+    inputs = {**fingerprints(settings), "classifier": judgement.classifier.content_hash}
+    with label_store.open() as store:
+        verdicts = audit_labels(store)["is_right"]
+    certificate = _certificate(judgement, candidate, inputs, verdicts, config.accept_uncertified)
     with answer_ledger.open() as ledger:
         answers = ledger.totals().high_water_mark
     served = graph_store.served()
@@ -98,6 +108,9 @@ def published_graph(
             **inputs,
             "code": importlib.metadata.version("pkgraph"),
             "catalog": fingerprint(products),
+            "kinds": kind_index_of(artifacts).fingerprint,
+            "labels": fingerprint(labelled_relations),
+            "calibration": fingerprint(calibration_pairs),
             "answers": answers,
             "model_names": sorted(model.name for model in settings.models),
             "certificate": certificate,
@@ -121,13 +134,19 @@ def published_graph(
             **changes_since(served, published),
             MERGED: dg.MetadataValue.json(merged),
             PUBLISHED_AT: clock.now().isoformat(),
+            "n_held_back": candidate.held_back.height,
+            "n_refused_since": candidate.refused.height,
         },
         data_version=dg.DataVersion(published.snapshot_id),
     )
 
 
 def _certificate(
-    judgement: Judgement, accepted: pl.DataFrame, inputs: Mapping[str, str], override: str | None
+    judgement: Judgement,
+    candidate: Candidate,
+    inputs: Mapping[str, str],
+    verdicts: pl.Series,
+    override: str | None,
 ) -> dict[str, Any] | None:
     """The certificate's record where it stands, None where a person said why it may be missing.
 
@@ -135,37 +154,22 @@ def _certificate(
         GateRefused: There is none, or it is void, and nobody took it on.
     """
     certificate = judgement.policy.certificate
-    void = (
-        _why_void(certificate, judgement, accepted, inputs)
-        if certificate
-        else judgement.policy.why_uncertified
-    )
-    if certificate is not None and not void:
-        return certificate.to_record()
+    audited = None
+    if certificate is not None:
+        n, n_wrong = verdicts.len(), int((~verdicts).sum())
+        audited = audit(n, n_wrong, alpha=certificate.alpha, delta=certificate.delta)
+    against = objections(judgement, candidate, inputs, audited)
+    if certificate is not None and not against:
+        n_covered = int(candidate.published["is_covered"].sum())
+        n_beyond = candidate.published.height - n_covered
+        said = audited.sentence if audited else ""
+        return certificate.to_record() | {"n_covered": n_covered, "n_beyond": n_beyond, "audits": said}
     if override:
         return None
     raise GateRefused(
-        f"The graph has no valid certificate: {void}",
-        remedy="Label relations and train again, or publish with --accept-uncertified REASON.",
+        f"The graph has no valid certificate: {' '.join(against)}",
+        remedy="Label a random sample and train again, or publish with --accept-uncertified REASON.",
     )
-
-
-def _why_void(
-    certificate: Certificate, judgement: Judgement, accepted: pl.DataFrame, inputs: Mapping[str, str]
-) -> str:
-    """Why the certificate does not speak of these relations; "" where it does."""
-    changed = certificate.is_void(inputs)
-    stale = accepted.filter(pl.col("classifier").ne_missing(judgement.classifier.content_hash)).height
-    bound = certificate.bound_over(accepted["relation_id"].n_unique())
-    reasons = (
-        (f"{', '.join(changed)} changed since it was made.", bool(changed)),
-        (f"Another classifier accepted {stale} of the relations.", stale > 0),
-        (
-            f"So few of the certified statements are left that up to {bound:.1%} may be wrong.",
-            bound > certificate.alpha,
-        ),
-    )
-    return " ".join(reason for reason, holds in reasons if holds)
 
 
 def _report(published: Published, graph: Graph) -> dict[str, Any]:
@@ -191,10 +195,13 @@ def claim(certificate: Mapping[str, Any] | None) -> str:
     """The certificate as a sentence."""
     if not certificate:
         return "none: published uncertified"
-    return (
-        f"at most {certificate['bound']:.2%} of the published statements are wrong, with confidence "
-        f"{1 - certificate['delta']:.0%} ({certificate['n']} labels, {certificate['errors']} errors)"
+    beyond = certificate.get("n_beyond", 0)
+    said = (
+        f"at most {certificate['bound']:.2%} of the published relations are wrong, statement or mapping, "
+        f"with confidence {1 - certificate['delta']:.0%} ({certificate['n']} random pairs judged, "
+        f"{certificate['errors']} wrong and kept out)"
     )
+    return f"{said}; {beyond} newer ones under drift test and audits" if beyond else said
 
 
 def _examples(graph: Graph) -> str:

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from pkgraph.errors import SettingsError
+from pkgraph.model import RelationType
 
 
 class _Section(BaseModel):
@@ -147,6 +148,25 @@ class LabelSettings(_Section):
         default=None, description="TSV: prompt_id, model, position, holds, reason, annotator."
     )
     mapping: str | None = Field(default=None, description="TSV: phrase, type, category, fit.")
+    calibration: str | None = Field(
+        default=None, description="TSV of pairs drawn at random and judged; without it nothing is certified."
+    )
+    calibration_frame: str | None = Field(
+        default=None, description="TSV of the answers they were drawn from; `frame_of` makes it."
+    )
+
+    @model_validator(mode="after")
+    def _a_sample_states_its_frame(self) -> LabelSettings:
+        if self.calibration and not self.calibration_frame:
+            raise ValueError("a calibration sample needs `calibration_frame`: what it was drawn from")
+        return self
+
+
+class PromiseSettings(_Section):
+    """A promise of its own for a relation type."""
+
+    alpha: float = Field(gt=0, lt=0.5)
+    delta: float = Field(gt=0, lt=0.5)
 
 
 class GateSettings(_Section):
@@ -156,6 +176,10 @@ class GateSettings(_Section):
         default=0.05, gt=0, lt=0.5, description="At most this share of published relations is wrong ..."
     )
     delta: float = Field(default=0.05, gt=0, lt=0.5, description="... with confidence 1 - delta.")
+    by_type: dict[RelationType, PromiseSettings] = Field(
+        default_factory=dict,
+        description="Relation types that are certified apart; alpha and delta above are then of the others.",
+    )
     max_sku_loss: float = Field(
         default=0.10, ge=0, le=1, description="A catalog that lost more of its SKUs blocks."
     )
@@ -250,6 +274,8 @@ _PATHS = {
     ("prompts", "folder"),
     ("labels", "relations"),
     ("labels", "mapping"),
+    ("labels", "calibration"),
+    ("labels", "calibration_frame"),
 }
 
 

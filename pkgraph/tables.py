@@ -276,6 +276,8 @@ ACCEPTED_RELATIONS = Table(
         **_TARGET,
         "probability": Column(pl.Float64, "Probability that statement and mapping hold, 0-1", low=0, high=1),
         "classifier": Column(pl.String, "Content hash of the classifier that judged it"),
+        "answer": Column(pl.String, "Key of all pairs of its answer"),
+        "is_covered": Column(pl.Boolean, "The certificate's exact bound speaks of it"),
     },
     key=("relation_id", "target_kind_id"),
 )
@@ -360,6 +362,20 @@ RELATION_EVIDENCE = Table(
         ),
         "rationale_degree": _signal("Other sources that give this rationale", 0),
         "target_degree": _signal("Other sources that name this target", 0, missing=_NO_TARGET),
+        # typing
+        "type_prior": _signal(
+            "Share of other sources' statements between the two categories that have this relation type, "
+            "shrunk to its share among all",
+            0,
+            1,
+            missing="no other source links the two categories",
+        ),
+        "target_pmi": _signal(
+            "log2 of how often other sources of the category name the target, against chance",
+            -10,
+            10,
+            missing=f"{_NO_TARGET}, or no other source names it",
+        ),
         # text
         "product_in_explanation": _signal("Share of the product's words that the explanation uses", 0, 1),
         "source_in_explanation": _signal("Share of the source's words that the explanation uses", 0, 1),
@@ -525,6 +541,52 @@ LABELLED_RELATIONS = Table(
     },
     key=("relation_id",),
 )
+CALIBRATION_LABELS = Table(
+    "calibration_labels",
+    "What annotators said of pairs that were drawn at random; never trained on.",
+    {
+        "prompt_id": Column(pl.String, "Prompt of the relation, or at least its first 12 characters"),
+        "model": Column(pl.String, "Model that stated it"),
+        "position": Column(pl.Int32, "Place in the answer's list, from 0", low=0),
+        "statement": Column(pl.String, "Key of the wording that was judged"),
+        "target_kind_id": Column(pl.String, "Kind that the phrase was resolved to"),
+        "holds": Column(pl.Boolean, "The annotator says that the statement holds"),
+        "fit": Column(pl.Int32, "The kind is what was asked for 2, acceptable 1, wrong 0", low=0, high=2),
+        "reason": Column(pl.String, "Why not: misread, not_typical, wrong_relation, ...", nullable=True),
+        "annotator": Column(pl.String, "Who said so"),
+        "draw": Column(pl.Int64, "Place in the random order the pairs were drawn in, from 0", low=0),
+    },
+    key=("draw", "annotator"),
+)
+CALIBRATION_FRAME = Table(
+    "calibration_frame",
+    "The answers whose pairs the calibration sample was drawn from.",
+    {
+        "prompt_id": Column(pl.String, "Prompt that was answered"),
+        "model": Column(pl.String, "Model that answered"),
+        "n_pairs": Column(pl.Int64, "Pairs of statement and kind that were read and mapped from it", low=1),
+        "answer": Column(pl.String, "Key of these pairs"),
+    },
+    key=("prompt_id", "model", "answer"),
+)
+CALIBRATION_PAIRS = Table(
+    "calibration_pairs",
+    "The verdict on each pair of the random sample that is there now.",
+    {
+        "relation_id": Column(pl.String, "Key of the statement"),
+        "target_kind_id": Column(pl.String, "Kind that the phrase was resolved to"),
+        "draw": Column(pl.Int64, "Place in the random order, from 0", low=0),
+        "holds": Column(pl.Boolean, "Every annotator says that the statement holds"),
+        "fit": Column(pl.Int32, "The kind fits the phrase: the least any annotator says", low=0, high=2),
+        "is_right": Column(pl.Boolean, "Every annotator says that it holds and fits at least acceptably"),
+        "reason": Column(
+            pl.String, "Why not, the first of the alphabet where several are given", nullable=True
+        ),
+        "n_labels": Column(pl.Int64, "How many annotators judged it", low=1),
+        "is_conflicting": Column(pl.Boolean, "They differ"),
+    },
+    key=("relation_id", "target_kind_id"),
+)
 SCORED_RELATIONS = Table(
     "scored_relations",
     "Mapped relations with the probability that they hold and every reason against them; may be bad.",
@@ -542,6 +604,8 @@ SCORED_RELATIONS = Table(
             high=1,
         ),
         "classifier": Column(pl.String, "Content hash of the classifier that judged it"),
+        "answer": Column(pl.String, "Key of all pairs of its answer"),
+        "is_covered": Column(pl.Boolean, "The certificate's exact bound speaks of it"),
         "is_accepted": Column(pl.Boolean, "There is no reason against it"),
         "reasons": Column(pl.List(pl.String), "Every reason against it, in the order of the rules"),
     },

@@ -79,6 +79,8 @@ def statement(told: Told, *, position: int, model: str = "model-a", shop: Shop =
         "stated_confidence": 0.6,
         "is_repaired": False,
         "classifier": "0123456789abcdef",
+        "answer": f"{model}-answer-{position}",
+        "is_covered": False,
         "target_kind_id": key_of(target, shop),
         "target_kind": target,
         "target_category": shop[target][0] if target in shop else "nowhere",

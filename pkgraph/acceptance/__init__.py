@@ -4,7 +4,8 @@ Gathering evidence does not belong here, nor does laying out what was accepted.
 """
 
 from pkgraph.acceptance.bounds import clopper_pearson, most_wrong
-from pkgraph.acceptance.certificate import Certificate, Certification, certify
+from pkgraph.acceptance.certificate import Certificate
+from pkgraph.acceptance.certification import Certification, Promise, Promises, certify
 from pkgraph.acceptance.classifier import HallucinationClassifier
 from pkgraph.acceptance.metrics import Metrics, measure, measure_by, reliability
 from pkgraph.acceptance.plots import kept_against_bound_png, reliability_png, score_histogram_png
@@ -23,6 +24,8 @@ __all__ = [
     "HallucinationClassifier",
     "Metrics",
     "Policy",
+    "Promise",
+    "Promises",
     "Recipe",
     "Training",
     "accept",

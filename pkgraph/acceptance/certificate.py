@@ -1,18 +1,16 @@
-"""The certificate: at most alpha of the published statements are wrong, with confidence 1 - delta.
+"""The certificate: at most alpha of the published pairs are wrong, with confidence 1 - delta.
 
-Learn-then-Test: thresholds are tried from strict to loose, each by an exact bound, until the first that does
-not hold; the last that held is used. Trying in a fixed order is what makes the many tries cost nothing.
+A pair is a statement and a kind that its phrase was resolved to: what becomes an edge. It is wrong if the
+statement does not hold or the kind is not what the phrase asks for; both errors are in the bound.
 
-**Why the statements of one prompt may all be counted.** Statements of one prompt are alike, so they are no
-independent draws from all prompts one might ask. The bound does not speak of those. It speaks of the
-statements that were judged, a finite number, of which the labelled ones are a random sample; how alike they
-are does not matter then. And since each is judged by a member that has not seen the labels of its source, the
-labels of a member's own sources are to its scores as if they had been drawn afterwards. The members share
-delta (union bound).
+**Why pairs of one prompt may all be counted.** They are alike, so they are no independent draws from all
+prompts one might ask. The bound does not speak of those: it speaks of a finite set of pairs, the frame, of
+which the labelled ones were drawn uniformly at random. Scores and truth are fixed before the draw, and the
+draw alone is random, so the count of wrong ones in the sample is hypergeometric however alike the pairs are.
 
-A statement that a reviewer refused is not published. So the wrong ones that remain are among those that
-nobody looked at, and the bound counts them over all that is published; over the unreviewed alone it is given
-apart.
+**Pairs outside the frame** (new answers, new categories) are judged by a second, stricter threshold, from
+Clopper and Pearson's bound on a sample shrunk by its design effect. It assumes that they are like the sample;
+that is why a drift test and the audits watch them, see `pkgraph.acceptance.validity`.
 """
 
 from __future__ import annotations
@@ -22,25 +20,87 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-
-from pkgraph.acceptance.bounds import most_wrong
 from pkgraph.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-GRID: tuple[float, ...] = tuple(round(0.99 - 0.01 * step, 2) for step in range(60))
-"""Thresholds on the probability that a statement holds, strict to loose; fixed before any label is seen."""
+OTHERS = "others"
+"""The part of the relation types without a promise of their own."""
 
 ASSUMPTIONS = (
-    "Labelled statements are a uniformly random sample of the judged ones of each model.",
+    "The labelled pairs were drawn uniformly at random from the frame, all pairs of the answers it names.",
     "The labels are right: their annotators are the yardstick, and their errors are not in the bound.",
-    "Only the statement is certified: errors of the mapping from phrases to kinds are not in the bound.",
-    "It holds for the statements it was computed on; new answers are outside until they are sampled.",
-    "The scales of the training recipe were set before; on the demo shop they were set knowing its labels.",
+    "Neither classifier nor mapping was trained or tuned on these labels.",
+    "A statement holds or does not, whichever kind of it was drawn; an acceptable kind counts as right.",
+    "Pairs outside the frame: they are like the labelled ones, as far as drift test and audits can tell.",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """What is claimed of pairs outside the frame, under the last assumption.
+
+    Attributes:
+        threshold: Least probability at which one of them is published.
+        n, errors: Labelled pairs at or above it, and the wrong ones.
+        effect: Alike pairs that count as one independent draw, >= 1.
+        bound: Upper bound on their long-run wrong share, <= alpha.
+    """
+
+    threshold: float
+    n: int
+    errors: int
+    effect: float
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is claimed of the pairs of some relation types.
+
+    Attributes:
+        alpha, delta: At most alpha of what is published is wrong, with confidence 1 - delta.
+        threshold: Least probability that is published; None where no threshold holds: nothing is.
+        n: Labelled pairs at or above the threshold.
+        errors: How many of them are wrong.
+        n_refused: Pairs that these verdicts keep out: the wrong ones, and their statements' other targets.
+        n_published: Pairs of the frame the bound speaks of, those kept out not counted.
+        most_wrong: How many of these are wrong at most, all of them pairs nobody looked at.
+        kept_share: Share of the labelled right pairs that is published.
+        beyond: Of pairs outside the frame; None: none may be published.
+    """
+
+    alpha: float
+    delta: float
+    threshold: float | None
+    n: int
+    errors: int
+    n_refused: int
+    n_published: int
+    most_wrong: int
+    kept_share: float
+    beyond: Beyond | None
+
+    @property
+    def bound(self) -> float:
+        return self.most_wrong / self.n_published if self.n_published else 0.0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the numbers can be those of a claim that holds."""
+        shares = [self.alpha, self.delta, self.kept_share, self.threshold or 0.0]
+        shares += [self.beyond.threshold, self.beyond.bound] if self.beyond else []
+        counts = (self.n, self.errors, self.n_refused, self.n_published, self.most_wrong)
+        is_possible = all(math.isfinite(share) and 0 <= share <= 1 for share in shares)
+        is_possible = is_possible and all(type(count) is int and count >= 0 for count in counts)
+        is_held = self.threshold is None or (self.n >= 1 and self.bound <= self.alpha + _ROUNDING)
+        is_beyond = self.beyond is None or (self.beyond.n >= 1 and self.beyond.bound <= self.alpha)
+        return is_possible and is_held and is_beyond and 0 < self.alpha < _HALF and 0 < self.delta < _HALF
+
+
+_ROUNDING = 1e-6
+_HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,215 +108,109 @@ class Certificate:
     """What a snapshot may claim.
 
     Attributes:
-        alpha, delta: At most alpha of the published statements are wrong, with confidence 1 - delta.
-        threshold: Least probability that is published.
-        n: Labelled statements at or above the threshold that the bound rests on.
-        errors: How many of them do not hold. They are not published.
-        bound: Upper bound on the wrong share of what is published, <= alpha.
-        unreviewed_bound: The same over the published statements that no reviewer looked at.
-        n_published: Statements the bound speaks of.
-        most_wrong: How many of them are wrong at most; `bound` is this share.
+        parts: Relation type with a promise of its own, or `OTHERS`, to what is claimed of it.
+        n_labels: Labelled pairs of the random sample.
+        n_frame: Pairs it was drawn from.
         label_source: Where the labels come from.
-        fingerprints: Name of an input (classifier, labels, mapping, models, templates) to its key; a change
-            of one voids the certificate.
+        fingerprints: Name of an input (classifier, mapping, models, templates) to its key; a change of one
+            voids the certificate.
     """
 
-    alpha: float
-    delta: float
-    threshold: float
-    n: int
-    errors: int
-    bound: float
-    unreviewed_bound: float
-    n_published: int
-    most_wrong: int
+    parts: Mapping[str, Part]
+    n_labels: int
+    n_frame: int
     label_source: str
     assumptions: tuple[str, ...] = ASSUMPTIONS
     fingerprints: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def held(self) -> tuple[Part, ...]:
+        return tuple(part for part in self.parts.values() if part.threshold is not None)
+
+    @property
+    def alpha(self) -> float:
+        """The largest of the parts'."""
+        return max(part.alpha for part in self.held)
+
+    @property
+    def delta(self) -> float:
+        """Chance that the claim about any part is false: the sum of theirs."""
+        return min(1.0, sum(part.delta for part in self.held))
+
+    @property
+    def threshold(self) -> float:
+        """Of `OTHERS`, or the strictest where nothing is claimed of them."""
+        others = self.parts.get(OTHERS)
+        known = others.threshold if others else None
+        return max(part.threshold or 0.0 for part in self.held) if known is None else known
+
+    @property
+    def n_published(self) -> int:
+        return sum(part.n_published for part in self.held)
+
+    @property
+    def most_wrong(self) -> int:
+        return sum(part.most_wrong for part in self.held)
+
+    @property
+    def bound(self) -> float:
+        """Upper bound on the wrong share of all pairs of the frame that are published."""
+        return self.bound_over(self.n_published)
+
+    def bound_over(self, n: int, n_found: int = 0) -> float:
+        """The bound where only n of the pairs are published: all the wrong ones may be among them.
+
+        A category that was held back, or rows without products, can leave fewer than were tested.
+
+        Args:
+            n: Pairs of the frame that are published.
+            n_found: Pairs of the frame that were found wrong after it was certified, and are not.
+        """
+        return min(1.0, max(0, self.most_wrong - n_found) / n) if n > 0 else 1.0
+
     def to_record(self) -> dict[str, Any]:
-        """Plain JSON values for the manifest."""
+        """Plain JSON values for the manifest; the totals stand beside the parts they follow from."""
         record: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
-        return record
+        return record | {
+            "alpha": self.alpha,
+            "delta": self.delta,
+            "threshold": self.threshold,
+            "n": sum(part.n for part in self.held),
+            "errors": sum(part.errors for part in self.held),
+            "bound": self.bound,
+            "n_published": self.n_published,
+            "most_wrong": self.most_wrong,
+        }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Certificate:
         """The certificate in plain JSON values.
 
         Raises:
-            InputError: A number is missing or impossible.
+            InputError: A number is missing or impossible, or a total is not that of the parts.
         """
         try:
-            found = cls(**{**record, "assumptions": tuple(record["assumptions"])})
-            numbers = (found.alpha, found.delta, found.bound, found.unreviewed_bound, found.threshold)
-            is_sound = all(math.isfinite(number) and 0 <= number <= 1 for number in numbers)
-            is_sound = is_sound and math.isclose(found.bound, found.bound_over(found.n_published))
-            if not (is_sound and found.bound <= found.alpha and found.n >= 1):
+            fields = {name: record[name] for name in ("n_labels", "n_frame", "label_source")}
+            parts = {name: _part(one) for name, one in record["parts"].items()}
+            found = cls(
+                parts,
+                **fields,
+                assumptions=tuple(record["assumptions"]),
+                fingerprints=dict(record["fingerprints"]),
+            )
+            is_sound = bool(found.held) and all(part.is_sound for part in parts.values())
+            if not is_sound or found.to_record() != dict(record):
                 raise ValueError("its numbers contradict each other")  # noqa: TRY301
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise InputError(f"The certificate cannot be read: {error}.") from error
         return found
 
-    def bound_over(self, n: int) -> float:
-        """The bound where only n of the statements are published: all the wrong ones may be among them.
-
-        A category that was held back, or rows without products, can leave fewer than were tested.
-        """
-        return min(1.0, self.most_wrong / n) if n > 0 else 1.0
-
-    def is_void(self, fingerprints: Mapping[str, str]) -> tuple[str, ...]:
+    def changed_inputs(self, fingerprints: Mapping[str, str]) -> tuple[str, ...]:
         """Names of the inputs that are not those it was made for; none: it stands."""
         names = {*self.fingerprints, *fingerprints}
         return tuple(sorted(n for n in names if self.fingerprints.get(n) != fingerprints.get(n)))
 
 
-@dataclass(frozen=True, slots=True)
-class Certification:
-    """The outcome of testing.
-
-    Attributes:
-        certificate: None where no threshold holds.
-        reason: Why there is none; "" where there is one.
-        curve: Every threshold, tried or not: columns threshold, n, errors, n_published, most_wrong, bound,
-            unreviewed_bound, kept_share (of the labelled statements that hold), is_tried, holds.
-    """
-
-    certificate: Certificate | None
-    reason: str
-    curve: pl.DataFrame
-
-
-def certify(
-    judged: pl.DataFrame,
-    *,
-    alpha: float,
-    delta: float,
-    label_source: str,
-    seed: int,
-    fingerprints: Mapping[str, str] | None = None,
-) -> Certification:
-    """The loosest threshold at which the bound holds.
-
-    Args:
-        judged: As `Training.judged`; only mapped statements can be published, so only they count.
-        alpha: Largest wrong share that may be published.
-        delta: Chance that the claim is false.
-        label_source: Where the labels come from, in words.
-        seed: Draws which labels are set aside where one model has been labelled more densely than another.
-        fingerprints: Inputs whose change voids the certificate.
-    """
-    sample = _even_sample(judged.filter("is_mapped"), seed)
-    n_labels = int(sample["holds"].count())
-    if not n_labels:
-        return Certification(None, "There are no labels to certify with.", pl.DataFrame(schema=_CURVE))
-    curve = _curve(sample, alpha, delta)
-    held = curve.filter("holds")
-    if held.is_empty():
-        reason = (
-            f"With {n_labels} labels no threshold keeps the wrong share under {alpha:.1%} at confidence "
-            f"{1 - delta:.1%}."
-        )
-        return Certification(None, reason, curve)
-    at = held.row(-1, named=True)
-    certificate = Certificate(
-        alpha=alpha,
-        delta=delta,
-        threshold=at["threshold"],
-        n=at["n"],
-        errors=at["errors"],
-        bound=at["bound"],
-        unreviewed_bound=at["unreviewed_bound"],
-        n_published=at["n_published"],
-        most_wrong=at["most_wrong"],
-        label_source=label_source,
-        fingerprints=dict(fingerprints or {}),
-    )
-    return Certification(certificate, "", curve)
-
-
-def _even_sample(judged: pl.DataFrame, seed: int) -> pl.DataFrame:
-    """Each model's labels thinned to the rate of the model labelled least, as if all had been drawn alike.
-
-    A statement whose label is set aside counts as not reviewed, which can only raise the bound.
-    """
-    labelled = judged.filter(pl.col("holds").is_not_null())
-    if labelled.is_empty():
-        return labelled
-    sizes = judged.group_by("model").len().join(labelled.group_by("model").agg(n=pl.len()), on="model")
-    rate = float((sizes["n"] / sizes["len"]).min() or 0.0)  # type: ignore[arg-type]
-    keep = {str(model): int(rate * size) for model, size, _ in sizes.iter_rows()}
-    order = labelled.sort("relation_id").with_columns(draw=pl.Series(_draws(labelled.height, seed)))
-    rank = pl.col("draw").rank("ordinal").over("model")
-    limit = pl.col("model").replace_strict(keep, return_dtype=pl.Int64)
-    kept = order.filter(rank <= limit).select("relation_id", is_kept=pl.lit(value=True))
-    # A model without any label is no part of the population: nothing is known of it.
-    part = judged.filter(pl.col("model").is_in(list(keep))).join(kept, on="relation_id", how="left")
-    return part.with_columns(holds=pl.when("is_kept").then("holds")).drop("is_kept").sort("relation_id")
-
-
-def _draws(n: int, seed: int) -> Any:
-    return np.random.default_rng(seed).random(n)
-
-
-_CURVE = {
-    "threshold": pl.Float64,
-    "n": pl.Int64,
-    "errors": pl.Int64,
-    "n_published": pl.Int64,
-    "most_wrong": pl.Int64,
-    "bound": pl.Float64,
-    "unreviewed_bound": pl.Float64,
-    "kept_share": pl.Float64,
-    "is_tried": pl.Boolean,
-    "holds": pl.Boolean,
-}
-
-
-def _curve(sample: pl.DataFrame, alpha: float, delta: float) -> pl.DataFrame:
-    n_true = int(sample["holds"].sum())
-    rows: list[dict[str, Any]] = []
-    is_open = True
-    for threshold in GRID:
-        above = sample.filter(pl.col("holds_probability") >= threshold)
-        parts = [part for _, part in above.group_by("member")]
-        share = delta / sample["member"].n_unique()
-        row = _at(parts, n_true, share)
-        is_tried = is_open and _can_pass(parts, sample, alpha, share)
-        holds = is_tried and row["bound"] <= alpha
-        is_open = is_open and (holds or not is_tried)
-        rows.append({"threshold": threshold, **row, "is_tried": is_tried, "holds": holds})
-    return pl.DataFrame(rows, schema=_CURVE)
-
-
-def _at(parts: list[pl.DataFrame], n_true: int, delta: float) -> dict[str, Any]:
-    n = errors = n_judged = left = 0
-    for part in parts:
-        n_here = int(part["holds"].count())
-        wrong = n_here - int(part["holds"].sum())
-        left += most_wrong(wrong, n_here, part.height, delta) - wrong
-        n, errors, n_judged = n + n_here, errors + wrong, n_judged + part.height
-    n_published, n_unreviewed = n_judged - errors, n_judged - n
-    return {
-        "n": n,
-        "errors": errors,
-        "n_published": n_published,
-        "most_wrong": left,
-        "bound": left / n_published if n_published else 1.0,
-        "unreviewed_bound": left / n_unreviewed if n_unreviewed else 0.0,
-        "kept_share": (n - errors) / n_true if n_true else 0.0,
-    }
-
-
-def _can_pass(parts: list[pl.DataFrame], sample: pl.DataFrame, alpha: float, delta: float) -> bool:
-    """Whether the threshold would hold if half of alpha were wrong: stricter ones have too few labels.
-
-    Only counts and the overall rate of labelling enter, no verdict, so the order of tests stays fixed.
-    """
-    rate = sample["holds"].count() / sample.height
-    left = published = 0
-    for part in parts:
-        n = int(rate * part.height)
-        errors = round(n * alpha / 2)
-        left += most_wrong(errors, n, part.height, delta) - errors
-        published += part.height - errors
-    return published > 0 and left <= alpha * published
+def _part(data: Mapping[str, Any]) -> Part:
+    beyond = data["beyond"]
+    return Part(**{**data, "beyond": Beyond(**beyond) if beyond else None})

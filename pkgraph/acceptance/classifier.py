@@ -82,6 +82,13 @@ class HallucinationClassifier:
         row = statements.filter(relation_id=relation_id)
         if row.is_empty():
             raise InputError(f"There is no evidence about the relation {relation_id}.")
+        return self.contributions(row)
+
+    def contributions(self, row: pl.DataFrame) -> dict[str, float]:
+        """The same of a frame of one statement, as `statements_of` makes it of an accepted or scored one.
+
+        A signal's name to its part; "words of <field>" for the words of a text, "witness" for the model.
+        """
         member = self.members[int(self.deal(row["source"])[0])]
         parts = {name: float(part[0]) * member.slope for name, part in member.contributions(row).items()}
         ordered = sorted(parts.items(), key=lambda part: (-abs(part[1]), part[0]))

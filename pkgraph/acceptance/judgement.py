@@ -11,18 +11,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from pkgraph.acceptance.certificate import Certificate, Certification, certify
+import polars as pl
+
+from pkgraph.acceptance.certificate import Certificate
+from pkgraph.acceptance.certification import Certification, Promises, certify
 from pkgraph.acceptance.classifier import HallucinationClassifier
 from pkgraph.acceptance.pretrained import load_pretrained
 from pkgraph.acceptance.statements import statements_of
 from pkgraph.acceptance.training import MIN_LABELS, judge, train_classifier
-from pkgraph.acceptance.verdicts import Policy, policy_from
+from pkgraph.acceptance.verdicts import Policy, certified_scores, policy_from, score_relations
 from pkgraph.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import polars as pl
+    from pkgraph.labels import CalibrationSet
 
 SEED = 0
 
@@ -46,6 +49,7 @@ class Judgement:
             "min_match_score": self.policy.min_match_score,
             "certificate": certificate.to_record() if certificate else None,
             "why_uncertified": self.policy.why_uncertified,
+            "covered": {answer: list(scores) for answer, scores in self.policy.covered.items()},
         }
         return json.dumps(
             {"classifier": json.loads(self.classifier.to_json()), "policy": policy}, sort_keys=True
@@ -63,6 +67,7 @@ class Judgement:
             data = json.loads(text)
             policy = dict(data["policy"])
             record = policy.pop("certificate")
+            policy["covered"] = {str(answer): _scores(s) for answer, s in policy["covered"].items()}
             found = cls(
                 HallucinationClassifier.from_json(json.dumps(data["classifier"])),
                 Policy(certificate=Certificate.from_record(record) if record else None, **policy),
@@ -75,57 +80,108 @@ class Judgement:
         return found
 
 
+def _scores(values: object) -> tuple[float | None, ...]:
+    if not isinstance(values, list):
+        raise TypeError("the scores of an answer are no list")
+    if not all(v is None or (type(v) in {float, int} and 0 <= v <= 1) for v in values):
+        raise ValueError("a certified score is no share")
+    return tuple(values)
+
+
 @dataclass(frozen=True, slots=True)
 class Judging:
     """How a judgement came about, for the reports.
 
     Attributes:
         judged: Every statement as the classifier judges it, see `Training.judged`.
+        pairs: Every pair, as `certify` takes it.
     """
 
     judgement: Judgement
     judged: pl.DataFrame
+    pairs: pl.DataFrame
     certification: Certification
 
 
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All categories' tables of the names."""
+
+    relations: pl.DataFrame
+    mapped_relations: pl.DataFrame
+    relation_evidence: pl.DataFrame
+    labelled_relations: pl.DataFrame
+
+
 def make_judgement(
-    relations: pl.DataFrame,
-    evidence: pl.DataFrame,
-    labelled: pl.DataFrame,
+    known: Knowledge,
+    calibration: CalibrationSet,
     *,
-    alpha: float,
-    delta: float,
+    promises: Promises,
     label_source: str,
     fingerprints: Mapping[str, str],
 ) -> Judging:
-    """Train on the shop's labels and certify a threshold; without enough, take the pretrained classifier.
+    """Train on the shop's labels, certify on its random sample; without labels, the pretrained classifier.
 
     Args:
-        relations: Table `relations`, all categories.
-        evidence: Table `relation_evidence` about them.
-        labelled: Table `labelled_relations`.
-        alpha: Largest wrong share that may be published.
-        delta: Chance that the claim is false.
+        known: What is known of the shop.
+        calibration: The random sample.
+        promises: What the certificate is to say.
         label_source: Where the labels come from, in words.
         fingerprints: Inputs whose change voids the certificate; the classifier's own is added.
     """
-    statements = statements_of(relations, evidence)
-    n_teaching = int(labelled["teaches"].sum())
-    if n_teaching < MIN_LABELS:
+    statements = statements_of(known.relations, known.relation_evidence)
+    n_teaching = int(known.labelled_relations["teaches"].sum())
+    classifier, judged = _trained(statements, known.labelled_relations, n_teaching)
+    pairs, scored = judged_pairs(known, classifier, calibration)
+    if classifier.is_transferred:
         reason = f"The classifier was trained on another shop: {n_teaching} labels of {MIN_LABELS} needed."
-        classifier = load_pretrained()
-        judged = judge(statements, labelled, classifier)
-        certification = Certification(
-            None, reason, certify(judged.clear(), alpha=alpha, delta=delta, label_source="", seed=SEED).curve
-        )
-        return Judging(Judgement(classifier, policy_from(certification)), judged, certification)
+        empty = certify(pairs.clear(), promises=promises, label_source="").curve
+        certification = Certification(None, reason, empty)
+    else:
+        inputs = {**fingerprints, "classifier": classifier.content_hash}
+        certification = certify(pairs, promises=promises, label_source=label_source, fingerprints=inputs)
+    covered = certified_scores(scored.filter(pl.col("answer").is_in(sorted(calibration.in_frame))))
+    policy = policy_from(certification, covered)
+    return Judging(Judgement(classifier, policy), judged, pairs, certification)
+
+
+def _trained(
+    statements: pl.DataFrame, labelled: pl.DataFrame, n_teaching: int
+) -> tuple[HallucinationClassifier, pl.DataFrame]:
+    if n_teaching < MIN_LABELS:
+        pretrained = load_pretrained()
+        return pretrained, judge(statements, labelled, pretrained)
     training = train_classifier(statements, labelled, seed=SEED)
-    certification = certify(
-        training.judged,
-        alpha=alpha,
-        delta=delta,
-        label_source=label_source,
-        seed=SEED,
-        fingerprints={**fingerprints, "classifier": training.classifier.content_hash},
+    return training.classifier, training.judged
+
+
+def judged_pairs(
+    known: Knowledge, classifier: HallucinationClassifier, calibration: CalibrationSet
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Every pair as `certify` takes it, and the same as scored under no threshold.
+
+    What the sample says is not held against its pairs here: that is what the certificate counts.
+    """
+    scored = score_relations(
+        known.mapped_relations,
+        known.relation_evidence,
+        classifier,
+        Policy(threshold=0.0),
+        labelled=known.labelled_relations,
     )
-    return Judging(Judgement(training.classifier, policy_from(certification)), training.judged, certification)
+    key = ["relation_id", "target_kind_id"]
+    verdicts = calibration.pairs.select(*key, "is_right", "holds")
+    source = pl.coalesce("source_kind_id", pl.concat_str(pl.lit("purpose:"), "rationale_id"))
+    pairs = scored.select(
+        *key,
+        "model",
+        "relation_type",
+        "probability",
+        source=source,
+        category=pl.coalesce("source_category", pl.lit("")),
+        is_publishable=pl.col("is_accepted"),
+        is_open=pl.col("reasons").list.set_difference(["reviewer_says_no"]).list.len() == 0,
+        is_in_frame=pl.col("answer").is_in(sorted(calibration.in_frame)),
+    )
+    return pairs.join(verdicts, on=key, how="left", maintain_order="left"), scored

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -113,9 +114,10 @@ def _signal_part(statements: pl.DataFrame, name: str, signal: Signal) -> Floats:
     return np.where(np.isnan(z), signal.missing, np.nan_to_num(z) * signal.weight)
 
 
-def words_in(text: str) -> list[str]:
+@lru_cache(maxsize=20_000)  # folds and members read the same texts: 2 of 15 s of training
+def words_in(text: str) -> tuple[str, ...]:
     """The distinct words of a text, sorted; small words stay, since "to" and "often" tell vague sentences."""
-    return sorted(set(_WORD.findall(text.casefold().replace("'", "").replace("’", ""))))
+    return tuple(sorted(set(_WORD.findall(text.casefold().replace("'", "").replace("’", "")))))
 
 
 def _word_part(text: str, vocabulary: Mapping[str, Word]) -> float:

@@ -10,7 +10,7 @@ import polars as pl
 from pkgraph.acceptance.metrics import reliability
 
 if TYPE_CHECKING:
-    from pkgraph.acceptance.certificate import Certification
+    from pkgraph.acceptance.certification import Certification
 
 _SIZE = (5.0, 3.6)
 

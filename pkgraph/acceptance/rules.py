@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from pkgraph.acceptance.verdicts import REASONS, Policy
+from pkgraph.acceptance.verdicts import REASONS, Policy, with_certified
 from pkgraph.model import GateReport
 
 
@@ -55,8 +55,16 @@ def _accepted_unknown(c: Candidates) -> int:
 
 
 def _accepted_below(c: Candidates) -> int:
-    value = pl.col("holds_probability")
-    return c.scored.filter(pl.col("is_accepted") & value.is_finite() & (value < c.policy.threshold)).height
+    value, least = pl.col("probability"), pl.col("least")
+    is_below = (value.is_finite() & (value < least)) | least.is_null()
+    return c.policy.with_least(c.scored.filter("is_accepted")).filter(is_below).height
+
+
+def _covered_by_mistake(c: Candidates) -> int:
+    found = with_certified(c.scored.drop("is_covered"), c.policy.covered)
+    is_other = pl.col("probability").ne_missing(pl.col("certified")) | ~pl.col("is_covered")
+    claimed = found.with_columns(claimed=c.scored["is_covered"]).filter("claimed")
+    return claimed.filter(is_other).height
 
 
 def _accepted_loops(c: Candidates) -> int:
@@ -87,6 +95,10 @@ SCORED_RULES: dict[str, tuple[str, Callable[[Candidates], int]]] = {
     "every_reason_is_a_known_one": ("Reasons are those of the policy.", _unknown_reasons),
     "the_unknown_is_refused": ("What has no probability is refused.", _accepted_unknown),
     "what_is_accepted_reaches_the_threshold": ("Acceptance needs the threshold.", _accepted_below),
+    "what_is_covered_stands_as_it_was_certified": (
+        "Pairs and scores of an answer are the certified ones.",
+        _covered_by_mistake,
+    ),
     "no_accepted_relation_names_its_source": ("Acceptance needs another kind.", _accepted_loops),
     "a_statement_has_one_probability": ("All targets of a statement share it.", _split_statements),
     "a_relation_is_scored_once": ("Relation and target occur once.", lambda c: _twice(c.scored)),

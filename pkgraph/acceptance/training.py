@@ -36,6 +36,10 @@ MIN_LABELS = 100
 """Fewer statements in a member's part, or fewer than `MIN_CLASS` of either verdict, teach nothing."""
 MIN_CLASS = 10
 
+N_MEMBERS = 5
+"""Each has four fifths of the labels: AUROC 0.834 on the demo's frontier model, with halves 0.785, with nine
+tenths 0.835 at twice the time."""
+
 _DIGITS = 9
 
 
@@ -49,7 +53,7 @@ class Recipe:
         has_words: Read the words of rationale, product and explanation.
         has_witness: Learn a bias a model, and what its stated confidence is worth.
         penalties_inverse: Values of C of the logistic regression; the one with the least held-out log loss
-            within the member's own labels is taken.
+            within the member's own labels is taken. Of 0.03, 0.1 and 0.3 every member took 0.1.
         signal_scale, word_scale, witness_scale: Larger is penalised less.
         min_texts: A word in fewer statements is not read.
         n_folds: Folds of the inner cross-validation, by source, that penalty and calibration are learned on.
@@ -58,7 +62,7 @@ class Recipe:
     signals: tuple[str, ...] = tuple(name for name in SIGNALS if name not in MODEL_STYLE)
     has_words: bool = True
     has_witness: bool = True
-    penalties_inverse: tuple[float, ...] = (0.03, 0.1, 0.3)
+    penalties_inverse: tuple[float, ...] = (0.1,)
     signal_scale: float = 0.3
     word_scale: float = 3.0
     witness_scale: float = 1.0
@@ -87,7 +91,7 @@ def train_classifier(
     *,
     seed: int,
     recipe: Recipe | None = None,
-    n_members: int = 2,
+    n_members: int = N_MEMBERS,
 ) -> Training:
     """A classifier whose members have not seen the labels of the sources they judge.
 
@@ -106,7 +110,11 @@ def train_classifier(
     known = statements.join(teaching, on="relation_id").sort("relation_id")
     dealt = deal(known["source"], seed, n_members)
     parts = [known if n_members == 1 else known.filter(dealt != number) for number in range(n_members)]
-    members = tuple(train_member(part, recipe, seed=seed) for part in parts)
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - part of scikit-learn
+
+    # The matrices are small: a second BLAS thread waits more than it works, 15 s of CPU instead of 5.
+    with threadpool_limits(limits=1):
+        members = tuple(train_member(part, recipe, seed=seed) for part in parts)
     classifier = HallucinationClassifier(members, seed, known.height, is_transferred=n_members == 1)
     return Training(classifier, judge(statements, labelled, classifier))
 

@@ -80,7 +80,7 @@ def co_purchase(
         lines: Table `basket_lines`.
         until: Only baskets before this time count, so that later ones can measure what was learned.
     """
-    matrix = basket_matrix(products, lines if until is None else before(lines, until))
+    matrix = basket_matrix(products, before(lines, until))
     if not matrix.n_baskets:
         return CO_PURCHASE.empty()
     found = _pairs(matrix, size_correction(matrix.sizes))

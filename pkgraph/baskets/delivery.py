@@ -57,9 +57,9 @@ class BasketDelivery:
     cut_off: datetime | None
 
 
-def before(lines: pl.DataFrame, time: datetime) -> pl.DataFrame:
-    """Lines of the training part; one without a time is in neither part."""
-    return lines.filter(pl.col("time") < time)
+def before(lines: pl.DataFrame, time: datetime | None) -> pl.DataFrame:
+    """Lines of the training part; one without a time is in neither part. Without a cut-off, all of them."""
+    return lines if time is None else lines.filter(pl.col("time") < time)
 
 
 def since(lines: pl.DataFrame, time: datetime) -> pl.DataFrame:

@@ -49,8 +49,9 @@ def kinds_of(products: pl.DataFrame, lines: pl.DataFrame | None = None) -> pl.Da
 
     Args:
         products: Table `products`.
-        lines: Table `basket_lines`, where there are baskets: then a kind's popularity is counted. Without, it
-            is estimated from the products' own as if they were bought independently.
+        lines: Table `basket_lines` of the training weeks, where there are baskets: popularity is evidence,
+            and what is held out for measuring must not be in it. Then a kind's popularity is counted.
+            Without, it is estimated from the products' own as if they were bought independently.
     """
     same = pl.col("kind", "category", "category_key").first()
     kinds = (

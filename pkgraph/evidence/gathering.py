@@ -7,7 +7,7 @@ import polars as pl
 from pkgraph.evidence.shop import basket_signals, shelf_signals
 from pkgraph.evidence.signals import SIGNALS
 from pkgraph.evidence.statements import answer_signals, wording_signals
-from pkgraph.evidence.support import agreement_signals, reverse_signal, support_signals
+from pkgraph.evidence.support import agreement_signals, reverse_signal, support_signals, typing_signals
 from pkgraph.tables import MAPPED_RELATIONS, RELATION_EVIDENCE, RELATIONS
 
 
@@ -40,6 +40,7 @@ def gather_evidence(
     in_answer = answer_signals(statements)
     wording = wording_signals(statements, _once(everything))
     rows = support_signals(reverse_signal(agreement_signals(rows, everything), everything), everything)
+    rows = typing_signals(rows, everything)
     rows = basket_signals(shelf_signals(rows, kinds), co_purchase)
     rows = rows.drop(set(in_answer.columns) - {"relation_id"}, strict=False)
     rows = rows.join(in_answer, on="relation_id", how="left").join(wording, on="relation_id", how="left")

@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "agreement": ("models_agree", "samples_agree", "is_reversed"),
     "rationale": ("rationale_target_support", "rationale_degree", "target_degree"),
+    "typing": ("type_prior", "target_pmi"),
     "text": (
         "product_in_explanation",
         "source_in_explanation",

@@ -74,3 +74,55 @@ def support_signals(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.DataFrame:
         rationale_degree=_degree(rows, everyone, ["rationale_id"]),
         target_degree=_degree(rows, everyone, ["target_kind_id"]),
     )
+
+
+_PURPOSES = "purposes"
+# As many made-up statements of the usual types, so that one other source alone does not say 0 or 1.
+_PRIOR_WEIGHT = 3.0
+# Half a source on both sides, as with co-purchase.
+_HALF = 0.5
+_LOG = 10.0
+
+
+def typing_signals(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.DataFrame:
+    """The rows with `type_prior` and `target_pmi`: how usual type and target are for the source's category.
+
+    A source's own statements are left out of both; null where no other source is there to say.
+    """
+    ours, everyone = _by_category(rows), _by_category(mapped)
+    return rows.with_columns(type_prior=_type_prior(ours, everyone), target_pmi=_target_pmi(ours, everyone))
+
+
+def _by_category(mapped: pl.DataFrame) -> pl.DataFrame:
+    return _named(mapped).with_columns(shelf=pl.col("source_category").fill_null(_PURPOSES))
+
+
+def _joined(rows: pl.DataFrame, counted: dict[str, list[str]], everyone: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the number of distinct things in `everyone` that share these columns, by name."""
+    for name, by in counted.items():
+        n = everyone.group_by(by).agg(pl.len().alias(name))
+        rows = rows.join(n, on=by, how="left", maintain_order="left")
+    return rows
+
+
+def _type_prior(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.Series:
+    pair = ["shelf", "target_category"]
+    typed = [*pair, "relation_type"]
+    once = mapped.drop_nulls("target_kind_id").select("relation_id", *typed, "source").unique()
+    counted = {"n": pair, "n_own": [*pair, "source"], "typed": typed, "typed_own": [*typed, "source"]}
+    found = _joined(rows, {**counted, "usual": ["relation_type"]}, once)
+    others = pl.col("n").cast(pl.Float64) - pl.col("n_own")
+    alike = pl.col("typed").cast(pl.Float64) - pl.col("typed_own")
+    usual = pl.col("usual") / max(once.height, 1)
+    share = (alike + _PRIOR_WEIGHT * usual) / (others + _PRIOR_WEIGHT)
+    return found.select(pl.when(others > 0).then(share)).to_series()
+
+
+def _target_pmi(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.Series:
+    once = mapped.drop_nulls("target_kind_id").select("shelf", "target_kind_id", "source").unique()
+    counted = {"shelf_n": ["shelf"], "target_n": ["target_kind_id"], "both": ["shelf", "target_kind_id"]}
+    found = _joined(rows, counted, once)
+    both, target = pl.col("both").cast(pl.Float64) - 1, pl.col("target_n").cast(pl.Float64) - 1
+    chance = target * (pl.col("shelf_n") - 1) / max(once.height - 1, 1)
+    pmi = ((both + _HALF) / (chance + _HALF)).log(2).clip(-_LOG, _LOG)
+    return found.select(pl.when(target > 0).then(pmi)).to_series()

@@ -167,12 +167,17 @@ def agreement_of(labels: pl.DataFrame) -> Agreement:
     return _agreement(once)
 
 
-def _agreement(found: pl.DataFrame) -> Agreement:
-    shared = found.filter(pl.len().over("relation_id") > 1).sort("relation_id", "annotator")
-    pairs = [
+def pairwise(shared: pl.DataFrame, key: list[str], verdict: str) -> list[tuple[bool, bool]]:
+    """The verdicts of every two annotators on what both judged."""
+    ordered = shared.sort(*key, "annotator")
+    return [
         pair
-        for _, part in shared.group_by("relation_id", maintain_order=True)
-        for pair in combinations(part["holds"].to_list(), 2)
+        for _, part in ordered.group_by(key, maintain_order=True)
+        for pair in combinations(part[verdict].to_list(), 2)
     ]
+
+
+def _agreement(found: pl.DataFrame) -> Agreement:
+    pairs = pairwise(found.filter(pl.len().over("relation_id") > 1), ["relation_id"], "holds")
     share = sum(a == b for a, b in pairs) / len(pairs) if pairs else None
     return Agreement(len(pairs), share, cohens_kappa(pairs))

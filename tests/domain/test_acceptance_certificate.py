@@ -1,8 +1,11 @@
-"""The certificate says what was tested, no more; without labels there is none."""
+"""The certificate says what was tested, no more; without a random sample there is none."""
 
 from __future__ import annotations
 
+import copy
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,92 +14,105 @@ import pytest
 from pkgraph.acceptance import (
     Certificate,
     Certification,
+    Promise,
+    Promises,
     certify,
-    clopper_pearson,
     kept_against_bound_png,
-    most_wrong,
     policy_from,
 )
+from pkgraph.acceptance.certificate import OTHERS
 from pkgraph.errors import InputError
 
+N = 4_000
 
-def population(
-    n: int, *, labelled: float, seed: int, model: str = "m", quality: float = 0.97
-) -> pl.DataFrame:
-    """Statements of two members; of those with a high probability a share `quality` holds, of others half."""
+
+def pairs(*, sampled: int, seed: int = 0, quality: float = 0.985, n: int = N) -> pl.DataFrame:
+    """Two pairs a statement; of the surer seven tenths a share `quality` is right, of the others half."""
     random = np.random.default_rng(seed)
-    is_high = random.random(n) < 0.7
-    holds = random.random(n) < np.where(is_high, quality, 0.5)
-    is_labelled = random.random(n) < labelled
+    is_high = np.repeat(random.random(n // 2) < 0.7, 2)
+    holds = np.repeat(random.random(n // 2), 2) < np.where(is_high, quality, 0.5)
+    is_sampled = np.isin(np.arange(n), random.permutation(n)[:sampled])
+    verdict = [bool(h) if s else None for h, s in zip(holds, is_sampled, strict=True)]
     return pl.DataFrame(
         {
-            "relation_id": [f"{model}{i:05d}" for i in range(n)],
-            "model": [model] * n,
-            "member": pl.Series(random.integers(0, 2, n), dtype=pl.Int32),
-            "is_mapped": [True] * n,
-            "holds_probability": np.where(is_high, random.uniform(0.9, 1, n), random.uniform(0.3, 0.9, n)),
+            "relation_id": [f"r{i // 2:05d}" for i in range(n)],
+            "target_kind_id": [f"k{i % 2}" for i in range(n)],
+            "source": [f"s{i // 10:04d}" for i in range(n)],
+            "relation_type": ["substitute" if (i // 2) % 5 == 0 else "complement" for i in range(n)],
+            "probability": np.where(is_high, random.uniform(0.9, 1, n), random.uniform(0.3, 0.9, n)).round(3),
+            "is_publishable": [True] * n,
+            "is_open": [True] * n,
+            "is_in_frame": [True] * n,
             "truth": holds,
-            "holds": [bool(h) if known else None for h, known in zip(holds, is_labelled, strict=True)],
-        },
-        schema_overrides={"holds": pl.Boolean},
+            "is_right": pl.Series(verdict, dtype=pl.Boolean),
+            "holds": pl.Series(verdict, dtype=pl.Boolean),
+        }
     )
 
 
-def certified(judged: pl.DataFrame, alpha: float = 0.05, delta: float = 0.05) -> Certification:
-    return certify(judged, alpha=alpha, delta=delta, label_source="test", seed=0)
+def certified(judged: pl.DataFrame, promises: Promises = Promises()) -> Certification:  # noqa: B008
+    return certify(judged, promises=promises, label_source="test", fingerprints={"classifier": "a"})
 
 
-def published_wrong(judged: pl.DataFrame, threshold: float) -> float:
-    above = judged.filter((pl.col("holds_probability") >= threshold) & pl.col("holds").fill_null(value=True))
-    return 1 - float(above["truth"].mean() or 0)  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def certificate() -> Certificate:
+    found = certified(pairs(sampled=1_600)).certificate
+    assert found is not None
+    return found
 
 
-def test_the_binomial_bound_is_clopper_and_pearsons() -> None:
-    assert clopper_pearson(0, 59, 0.05) == pytest.approx(0.0495, abs=1e-4)
-    assert clopper_pearson(0, 58, 0.05) > 0.05
-    assert clopper_pearson(3, 3, 0.05) == 1.0
-    assert clopper_pearson(0, 0, 0.05) == 1.0
+def published(judged: pl.DataFrame, threshold: float) -> pl.DataFrame:
+    """What goes out: what the sample refused, and its statements' other targets, are kept out."""
+    is_false = (~pl.col("holds")).fill_null(value=False).any().over("relation_id")
+    return judged.filter((pl.col("probability") >= threshold) & ~is_false)
 
 
-@pytest.mark.parametrize("wrong", [0, 1, 3, 10, 29, 30])
-def test_the_finite_bound_is_exceeded_at_most_as_often_as_it_says(wrong: int) -> None:
-    population_size, n, delta = 30, 12, 0.1
-    ways = [
-        math.comb(wrong, k) * math.comb(population_size - wrong, n - k)
-        for k in range(n + 1)
-        if most_wrong(k, n, population_size, delta) < wrong
-    ]
+def test_what_is_published_is_as_good_as_the_certificate_says() -> None:
+    judged = pairs(sampled=1_600)
+    found = certified(judged).certificate
+    assert found is not None
+    out = published(judged, found.threshold)
 
-    assert sum(ways) / math.comb(population_size, n) <= delta
-
-
-def test_the_finite_bound_nears_the_binomial_one_as_the_population_grows() -> None:
-    assert most_wrong(3, 200, 1_000_000, 0.05) / 1_000_000 == pytest.approx(
-        clopper_pearson(3, 200, 0.05), abs=1e-4
-    )
-    assert most_wrong(3, 200, 200, 0.05) == 3
+    assert found.bound <= 0.05
+    assert out.height == found.n_published
+    assert (~out["truth"]).sum() <= found.most_wrong
+    assert (found.n_labels, found.n_frame) == (1_600, N)
 
 
-def test_a_threshold_is_certified_and_carried_into_the_policy() -> None:
-    found = certified(population(4000, labelled=0.4, seed=0))
+def test_the_policy_carries_the_threshold_and_a_stricter_one_for_pairs_outside_the_frame() -> None:
+    found = certified(pairs(sampled=1_600))
+    policy = policy_from(found, {"answer": (0.9,)})
+    least = dict(policy.thresholds().select("is_covered", "least").iter_rows())
 
     assert found.certificate is not None
-    assert found.certificate.bound <= 0.05
-    assert found.certificate.bound <= found.certificate.unreviewed_bound
-    assert policy_from(found).threshold == found.certificate.threshold
-    assert policy_from(found).certificate is found.certificate
+    assert policy.certificate is found.certificate
+    assert least[True] == found.certificate.threshold
+    assert least[False] > least[True]
+
+
+def test_a_reviewers_refusals_help_the_frame_and_not_the_pairs_to_come() -> None:
+    judged = pairs(sampled=1_600)
+    reviewed = judged.with_columns(is_publishable=pl.col("truth") | (pl.arange(pl.len()) % 4 > 0))
+
+    plain, helped = certified(judged).certificate, certified(reviewed).certificate
+
+    assert plain is not None
+    assert helped is not None
+    assert helped.threshold < plain.threshold
+    assert helped.parts[OTHERS].beyond == plain.parts[OTHERS].beyond
 
 
 @pytest.mark.parametrize(
     "judged",
     [
-        population(4000, labelled=0.0, seed=0),
-        population(4000, labelled=0.4, seed=0, quality=0.7),
-        population(60, labelled=0.3, seed=0),
-        population(10, labelled=1.0, seed=0).clear(),
-        population(4000, labelled=0.4, seed=0).with_columns(is_mapped=pl.lit(value=False)),
+        pairs(sampled=0),
+        pairs(sampled=1_600, quality=0.7),
+        pairs(sampled=20),
+        pairs(sampled=10, n=10).clear(),
+        pairs(sampled=1_600).with_columns(is_publishable=pl.lit(value=False)),
+        pairs(sampled=1_600).with_columns(is_in_frame=pl.lit(value=False)),
     ],
-    ids=["no labels", "too many wrong", "too few", "nothing", "nothing mapped"],
+    ids=["no labels", "too many wrong", "too few", "nothing", "nothing publishable", "no frame"],
 )
 def test_where_no_threshold_holds_there_is_no_certificate_but_a_reason(judged: pl.DataFrame) -> None:
     found = certified(judged)
@@ -107,94 +123,85 @@ def test_where_no_threshold_holds_there_is_no_certificate_but_a_reason(judged: p
     assert policy_from(found).why_uncertified == found.reason
 
 
-def test_tests_go_from_strict_to_loose_and_stop_at_the_first_that_fails() -> None:
-    curve = certified(population(4000, labelled=0.4, seed=0)).curve
-    tried = curve.filter("is_tried")["holds"].to_list()
-
-    assert curve["threshold"].is_sorted(descending=True)
-    assert tried == sorted(tried, reverse=True)
-    assert tried.count(False) <= 1
-
-
-def test_labels_of_a_model_labelled_more_densely_do_not_count_double() -> None:
-    thin = population(3000, labelled=0.2, seed=0)
-    dense = population(300, labelled=1.0, seed=1, model="s")
-
-    found = certified(pl.concat([thin, dense]))
-
-    assert found.certificate is not None
-    assert found.certificate.n < thin["holds"].count() + 0.3 * dense.height
-
-
-def test_the_claim_is_false_at_most_as_often_as_it_says() -> None:
-    draws = [population(600, labelled=0.5, seed=seed, quality=0.94) for seed in range(40)]
-    found = [(judged, certified(judged, delta=0.2).certificate) for judged in draws]
-    false = [c for judged, c in found if c and published_wrong(judged, c.threshold) > 0.05]
-
-    # 40 draws at delta 0.2: more than 14 would happen by chance once in a hundred times.
-    assert any(c for _, c in found)
-    assert len(false) <= 14
-
-
-@pytest.mark.slow
-def test_the_claim_is_false_in_at_most_delta_of_many_draws() -> None:
-    n, delta, false, naive = 300, 0.1, 0, 0
-    for seed in range(n):
-        judged = population(600, labelled=0.5, seed=seed, quality=0.94)
-        found = certified(judged, delta=delta)
-        false += bool(found.certificate and published_wrong(judged, found.certificate.threshold) > 0.05)
-        shares = found.curve.filter((pl.col("n") > 0) & (pl.col("errors") <= 0.05 * pl.col("n")))["threshold"]
-        loosest = shares.to_list()[-1] if shares.len() else 1.0
-        naive += published_wrong(judged.with_columns(holds=None), loosest) > 0.05
-
-    assert false <= delta * n + 3 * math.sqrt(n * delta * (1 - delta))
-    # Picking the loosest threshold whose labels look right enough promises nothing.
-    assert naive > 2 * delta * n
-
-
-def test_a_certificate_survives_the_manifest_and_a_changed_one_does_not() -> None:
-    certificate = certified(population(4000, labelled=0.4, seed=0)).certificate
-    assert certificate is not None
-    record = certificate.to_record()
-
-    assert Certificate.from_record(record) == certificate
-    for change in (
-        {"bound": 0.2},
-        {"bound": 0.001},
-        {"n": 0},
-        {"threshold": math.nan},
-        {"alpha": 7.0},
-        {"more": 1},
-    ):
-        with pytest.raises(InputError, match="certificate cannot be read"):
-            Certificate.from_record(record | change)
-
-
-def test_a_certificate_is_void_where_an_input_is_another_one() -> None:
-    inputs = {"classifier": "a", "models": "b"}
-    judged = population(4000, labelled=0.4, seed=0)
-    found = certify(judged, alpha=0.05, delta=0.05, label_source="t", seed=0, fingerprints=inputs).certificate
+def test_a_relation_type_with_a_promise_of_its_own_is_certified_apart() -> None:
+    judged = pairs(sampled=1_600)
+    promises = Promises(Promise(), {"substitute": Promise(alpha=0.1, delta=0.02)})
+    found = certified(judged, promises).certificate
     assert found is not None
+    others, own = found.parts[OTHERS], found.parts["substitute"]
 
-    assert found.is_void(inputs) == ()
-    assert found.is_void(inputs | {"models": "c"}) == ("models",)
-    assert found.is_void({"classifier": "a"}) == ("models",)
-    assert found.is_void(inputs | {"mapping": "d"}) == ("mapping",)
+    assert own.bound <= 0.1
+    assert others.bound <= 0.05
+    assert found.delta == pytest.approx(0.07)
+    assert found.most_wrong == others.most_wrong + own.most_wrong
+    least = policy_from(certified(judged, promises)).thresholds().filter("is_covered")
+    assert dict(least.select("part", "least").iter_rows()) == {
+        OTHERS: others.threshold,
+        "substitute": own.threshold,
+    }
+
+
+def test_a_relation_type_whose_promise_cannot_be_kept_is_not_published() -> None:
+    promises = Promises(Promise(), {"substitute": Promise(alpha=0.001, delta=0.001)})
+    found = certified(pairs(sampled=1_600), promises)
+    assert found.certificate is not None
+    rows = pl.DataFrame({"relation_type": ["substitute", "complement"], "is_covered": [True, True]})
+
+    assert found.certificate.parts["substitute"].threshold is None
+    least = policy_from(found).with_least(rows)["least"].to_list()
+    assert least == [None, found.certificate.threshold]
+
+
+def test_a_certificate_survives_the_manifest(certificate: Certificate) -> None:
+    assert Certificate.from_record(certificate.to_record()) == certificate
+
+
+def _part(change: dict[str, Any]) -> Callable[[dict[str, Any]], object]:
+    return lambda record: record["parts"][OTHERS].update(change)
+
+
+FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a larger bound": lambda r: r.update(bound=0.2),
+    "a smaller bound": lambda r: r.update(bound=0.001),
+    "fewer wrong": lambda r: r.update(most_wrong=0),
+    "a field too many": lambda r: r.update(more=1),
+    "no part": lambda r: r.update(parts={}),
+    "no label": _part({"n": 0}),
+    "alpha of one": _part({"alpha": 1.0}),
+    "delta of one": _part({"delta": 1.0}),
+    "a threshold that is no number": _part({"threshold": math.nan}),
+    "more wrong than promised": _part({"most_wrong": N}),
+    "a count that is none": _part({"n_published": -1}),
+    "a lower threshold in the part alone": _part({"threshold": 0.1}),
+    "a loose claim about pairs to come": lambda r: r["parts"][OTHERS]["beyond"].update(bound=0.2),
+    "a field of a part too few": lambda r: r["parts"][OTHERS].pop("errors"),
+}
+
+
+@pytest.mark.parametrize("forgery", sorted(FORGERIES))
+def test_a_certificate_that_was_changed_is_refused(forgery: str, certificate: Certificate) -> None:
+    record = copy.deepcopy(certificate.to_record())
+    FORGERIES[forgery](record)
+
+    with pytest.raises(InputError, match="certificate cannot be read"):
+        Certificate.from_record(record)
+
+
+def test_a_certificate_names_the_inputs_that_changed(certificate: Certificate) -> None:
+    assert certificate.changed_inputs({"classifier": "a"}) == ()
+    assert certificate.changed_inputs({"classifier": "b"}) == ("classifier",)
+    assert certificate.changed_inputs({}) == ("classifier",)
+    assert certificate.changed_inputs({"classifier": "a", "mapping": "d"}) == ("mapping",)
+
+
+def test_the_wrong_ones_may_all_be_in_the_part_that_is_published(certificate: Certificate) -> None:
+    half = certificate.bound_over(certificate.n_published // 2)
+
+    assert certificate.bound_over(certificate.n_published) == certificate.bound
+    assert half == pytest.approx(2 * certificate.bound, rel=0.01)
+    assert certificate.bound_over(0) == 1.0
+    assert certificate.bound_over(1) == 1.0
 
 
 def test_the_picture_of_the_bound_is_a_png() -> None:
-    assert kept_against_bound_png(certified(population(4000, labelled=0.4, seed=0)), 0.05).startswith(
-        b"\x89PNG"
-    )
-
-
-def test_the_wrong_ones_may_all_be_in_the_part_that_is_published() -> None:
-    certificate = certified(population(4000, labelled=0.4, seed=0)).certificate
-    assert certificate is not None
-
-    assert certificate.bound_over(certificate.n_published) == certificate.bound
-    assert certificate.bound_over(certificate.n_published // 2) == pytest.approx(
-        2 * certificate.bound, rel=0.01
-    )
-    assert certificate.bound_over(0) == 1.0
-    assert certificate.bound_over(1) == 1.0
+    assert kept_against_bound_png(certified(pairs(sampled=1_600)), 0.05).startswith(b"\x89PNG")

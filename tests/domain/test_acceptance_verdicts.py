@@ -22,13 +22,26 @@ from pkgraph.acceptance import (
     load_pretrained,
     score_relations,
 )
+from pkgraph.acceptance.certificate import OTHERS, Beyond, Certificate, Part
 from pkgraph.acceptance.classifier import HallucinationClassifier
 from pkgraph.acceptance.member import Member, Signal, Witness
 from pkgraph.evidence import gather_evidence
-from pkgraph.tables import ACCEPTED_RELATIONS, LABELLED_RELATIONS, SCORED_RELATIONS
+from pkgraph.labels import answer_keys
+from pkgraph.tables import ACCEPTED_RELATIONS, CALIBRATION_PAIRS, LABELLED_RELATIONS, SCORED_RELATIONS
 from tests.gate_data import GOOD, label, mapped, no_evidence, relation
 
 LENIENT = Policy(threshold=0.5)
+
+
+def certified_policy(
+    beyond: Beyond | None, covered: dict[str, tuple[float | None, ...]] | None = None
+) -> Policy:
+    """A policy under a certificate with the threshold 0.8."""
+    part = Part(0.05, 0.05, 0.8, 200, 4, 6, 500, 20, 0.9, beyond)
+    certificate = Certificate({OTHERS: part}, 300, 900, "a test")
+    return Policy(threshold=0.8, certificate=certificate, why_uncertified="", covered=covered or {})
+
+
 SURE = HallucinationClassifier((Member(3.0, {}, {}, {GOOD: Witness(0.0, 0.0)}),), seed=0, n_labels=0)
 
 
@@ -74,7 +87,8 @@ BREAKING_REASONS: dict[str, dict[str, Any]] = {
     "no_probability": {"evidence": no_evidence()},
     "unknown_model": {"row": {"model": "never-seen"}},
     "below_threshold": {"policy": Policy(threshold=0.99)},
-    "mapping_unsure": {"row": {"match_score": 0.2}},
+    "no_certified_threshold": {"policy": certified_policy(beyond=None)},
+    "mapping_unsure": {"row": {"match_score": 0.2}, "policy": Policy(threshold=0.1)},
     "source_is_target": {"row": {"target_kind_id": relation()["source_kind_id"]}},
     "reviewer_says_no": {"labelled": refusal(relation())},
 }
@@ -141,6 +155,44 @@ def test_a_missing_signal_speaks_as_missing_never_as_zero() -> None:
     assert reasons(relation(), classifier=doubtful("stated_confidence")) == []
 
 
+def test_a_kind_that_a_reviewer_of_the_sample_found_unfit_is_refused_alone() -> None:
+    one, other = relation(), relation() | {"target_kind_id": "other", "n_targets": 2}
+    verdict = {"draw": 0, "holds": True, "fit": 0, "is_right": False, "n_labels": 1, "is_conflicting": False}
+    key = {name: one[name] for name in ("relation_id", "target_kind_id")}
+    sample = pl.DataFrame([{**key, **verdict, "reason": None}], schema=CALIBRATION_PAIRS.schema)
+
+    def refused(calibration: pl.DataFrame) -> list[list[str]]:
+        frame = mapped(one, other)
+        found = score_relations(frame, gather_evidence(frame, frame), SURE, LENIENT, calibration=calibration)
+        return found.sort(pl.col("target_kind_id") == "other")["reasons"].to_list()
+
+    assert refused(sample) == [["reviewer_says_no"], []]
+    assert refused(sample.with_columns(holds=pl.lit(value=False))) == [["reviewer_says_no"]] * 2
+
+
+def test_pairs_of_the_frame_keep_the_score_they_were_certified_with_until_the_answer_changes() -> None:
+    one, other = relation("tea", "sugar"), relation("tea", "milk", 1)
+    answer = answer_keys(mapped(one, other))["answer"].item()
+    policy = certified_policy(Beyond(0.99, 100, 0, 1.0, 0.03), {answer: (0.81, 0.5)})
+
+    same = scored(one, other, policy=policy)
+    changed = scored(one, other | {"product": "oat milk"}, policy=policy)
+
+    assert same.sort("position")["probability"].to_list() == [0.81, 0.5]
+    assert same.sort("position")["reasons"].to_list() == [[], ["below_threshold"]]
+    assert same["is_covered"].all()
+    assert judge_scored(same, policy).is_open
+    assert not changed["is_covered"].any()
+    assert changed["reasons"].to_list() == [["below_threshold"]] * 2
+
+
+def test_the_same_text_under_a_new_attempt_is_the_same_answer() -> None:
+    one = relation("tea", "sugar")
+    again = one | {"response_id": "another", "relation_id": "another-0"}
+
+    assert answer_keys(mapped(one))["answer"].item() == answer_keys(mapped(again))["answer"].item()
+
+
 def test_the_pretrained_classifier_scores_any_model() -> None:
     found = scored(relation(model="any"), classifier=load_pretrained())
 
@@ -193,7 +245,8 @@ BREAKING_SCORED: dict[str, Callable[[], pl.DataFrame]] = {
     "every_refusal_has_a_reason": lambda: change(is_accepted=False),
     "every_reason_is_a_known_one": lambda: change(is_accepted=False, reasons=["bad mood"]),
     "the_unknown_is_refused": lambda: change(probability=None),
-    "what_is_accepted_reaches_the_threshold": lambda: change(holds_probability=0.1),
+    "what_is_accepted_reaches_the_threshold": lambda: change(probability=0.1),
+    "what_is_covered_stands_as_it_was_certified": lambda: change(is_covered=True),
     "no_accepted_relation_names_its_source": lambda: change(target_kind_id=relation("tea")["source_kind_id"]),
     "a_statement_has_one_probability": second_target,
     "a_relation_is_scored_once": lambda: pl.concat([good(), good().filter(source_kind="tea")]),

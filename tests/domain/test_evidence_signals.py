@@ -220,3 +220,28 @@ def test_evidence_about_a_part_is_that_about_the_whole() -> None:
     )
 
     assert part.equals(whole.join(part, on="relation_id", how="semi"))
+
+
+def test_the_relation_type_that_other_sources_use_between_two_categories_is_the_usual_one() -> None:
+    row = relation("tea", "sugar")
+    same = [relation(name, "sugar") for name in ("coffee", "cocoa")]
+    other = [relation(name, "sugar", relation_type="substitute") for name in ("syrup", "honey")]
+
+    assert signal("type_prior", row, *same) == pytest.approx(1.0)
+    assert signal("type_prior", row, *other) == pytest.approx(3 * (1 / 3) / 5)
+    assert signal("type_prior", row) is None
+
+
+def test_a_target_that_its_category_names_more_than_others_do_is_specific() -> None:
+    row = relation("tea", "sugar")
+    alike = [relation(f"food {i}", "sugar") for i in range(3)]
+    strange = [relation(f"pet {i}", "leash", source_category="pets") for i in range(3)]
+    elsewhere = [relation(f"pet {i}", "sugar", source_category="pets") for i in range(3)]
+    elsewhere += [relation(f"food {i}", "milk") for i in range(3)]
+
+    at_home, abroad = signal("target_pmi", row, *alike, *strange), signal("target_pmi", row, *elsewhere)
+
+    assert isinstance(at_home, float)
+    assert isinstance(abroad, float)
+    assert at_home > 0 > abroad
+    assert signal("target_pmi", row) is None

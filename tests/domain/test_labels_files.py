@@ -292,6 +292,7 @@ def scored(**popularity: float) -> tuple[pl.DataFrame, pl.DataFrame]:
         for n, target in enumerate(["a", "b", "c"])
     ]
     more = {"holds_probability": 0.9, "classifier": "x", "is_accepted": True, "reasons": []}
+    more |= {"answer": "a", "is_covered": False}
     frame = pl.DataFrame([one | more | {"probability": 0.5 + 0.1 * int(one["position"])} for one in rows])  # type: ignore[call-overload]
     kinds = [
         {

@@ -16,12 +16,12 @@ import polars as pl
 
 from pkg_assets.incremental import DISTIL, JUDGE, MAP, READ, TRAIN, Steps
 from pkg_assets.inputs import fingerprints
-from pkg_assets.knowledge import all_evidence, kind_index_of
+from pkg_assets.knowledge import all_evidence, calibration_of, kind_index_of, promises_of
 from pkg_assets.reporting import fingerprint
 from pkg_assets.staleness import prompts_by_category
 from pkgraph import tables as t
 from pkgraph.acceptance import accept, score_relations
-from pkgraph.acceptance.judgement import Judgement, make_judgement
+from pkgraph.acceptance.judgement import Judgement, Knowledge, make_judgement
 from pkgraph.baskets import co_purchase
 from pkgraph.catalog import kinds_of, read_catalog, with_popularity
 from pkgraph.home import Home
@@ -58,7 +58,7 @@ MADE_BY = {
         "mapped_relations",
         "unmapped_products",
     ),
-    TRAIN: ("labelled_relations", "rejected_labels", "hallucination_classifier"),
+    TRAIN: ("labelled_relations", "rejected_labels", "calibration_pairs", "hallucination_classifier"),
     JUDGE: ("relation_evidence", "scored_relations", "accepted_relations"),
 }
 OF_A_CATEGORY = (*MADE_BY[DISTIL], *MADE_BY[JUDGE])
@@ -240,16 +240,20 @@ class LibraryShop:
             joined = join_labels(with_stored(read.labels, store), relations)
         self._write(t.LABELLED_RELATIONS, joined.labelled)
         self._write(t.REJECTED_LABELS, read.rejected)
+        sample = calibration_of(self.settings, self.steps.tables, self.keys)
+        self._write(t.CALIBRATION_PAIRS, sample.pairs)
+        known = Knowledge(
+            relations=relations,
+            mapped_relations=self.steps.tables.read_all(t.MAPPED_RELATIONS, self.keys),
+            relation_evidence=all_evidence(self.steps.tables, self.keys),
+            labelled_relations=joined.labelled,
+        )
         judging = make_judgement(
-            relations,
-            all_evidence(self.steps.tables, self.keys),
-            joined.labelled,
-            alpha=self.settings.gate.alpha,
-            delta=self.settings.gate.delta,
+            known,
+            sample,
+            promises=promises_of(self.settings),
             label_source="reviewers",
-            fingerprints=fingerprints(
-                self.settings, self.steps.artifacts, labels=joined.labelled, relations=relations
-            ),
+            fingerprints=fingerprints(self.settings),
         )
         with self.steps.artifacts.replacing(JUDGEMENT) as path:
             path.write_text(judging.judgement.to_json(), encoding="utf-8")
@@ -266,6 +270,7 @@ class LibraryShop:
             judgement.classifier,
             judgement.policy,
             labelled=self.frame("labelled_relations"),
+            calibration=self.frame("calibration_pairs"),
         )
         accepted = t.ACCEPTED_RELATIONS.conform(accept(scored))
         self._write(t.RELATION_EVIDENCE, evidence, key)

@@ -21,9 +21,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # its import warns of what it imports itself
     import great_expectations.expectations  # noqa: F401
 
-JUDGEMENT = Judgement(load_pretrained(), Policy())
+JUDGEMENT = Judgement(load_pretrained(), Policy(threshold=0.3))
 PRESENT = accepted().with_columns(classifier=pl.lit(JUDGEMENT.classifier.content_hash))
-STRICT = Judgement(JUDGEMENT.classifier, Policy(threshold=0.99, min_match_score=0.9))
+STRICT = Judgement(JUDGEMENT.classifier, Policy(threshold=0.99))
 SERVED = frozenset(products()["sku"])
 
 
@@ -42,7 +42,7 @@ def broken(folder: Path, **changes: Any) -> dict[str, int]:
 
 BREAKING: dict[str, tuple[dict[str, Any], str]] = {
     "a statement nobody accepted": ({"accepted": PRESENT.tail(-1)}, "every_statement_was_accepted"),
-    "a statement below the threshold": ({"judgement": STRICT}, "every_probability_reaches_0.891"),
+    "a statement below the threshold": ({"judgement": STRICT}, "every_probability_reaches_its_threshold"),
     "a product the catalog has not": (
         {"products": products().tail(-1)},
         "the_products_are_those_of_the_catalog",

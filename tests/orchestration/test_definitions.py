@@ -15,7 +15,8 @@ from tests.orchestration.children import ROOT
 
 WHOLE = {
     "products", "rejected_products", "basket_lines", "rejected_basket_lines", "kinds", "co_purchase",
-    "kind_index", "labelled_relations", "rejected_labels", "hallucination_classifier", "published_graph",
+    "kind_index", "labelled_relations", "rejected_labels", "calibration_pairs", "hallucination_classifier",
+    "published_graph",
     "offline_metrics", "staleness_report",
 }  # fmt: skip
 CUT = {

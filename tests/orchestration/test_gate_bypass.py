@@ -10,7 +10,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pkgraph.acceptance import Certificate
+from pkgraph.acceptance.certificate import OTHERS, Part
+from pkgraph.acceptance.verdicts import certified_scores
 from pkgraph.snapshot import open_published, snapshots
+from pkgraph.snapshot.edges import statements_of
 from tests.orchestration.building import materialize
 from tests.orchestration.conftest import Shop
 
@@ -59,7 +63,7 @@ def one_more_row(frame: pl.DataFrame) -> pl.DataFrame:
 BAD_SCORES: dict[str, Edit] = {
     "not a number": first_row("holds_probability", float("nan")),
     "unknown": first_row("probability", None),
-    "below the threshold": first_row("holds_probability", 0.2),
+    "below the threshold": first_row("probability", 0.2),
     "accepted against a reason": first_row("reasons", ["below_threshold"]),
     "judged by another classifier": first_row("classifier", "0123456789abcdef"),
     "no rows": no_rows,
@@ -138,15 +142,19 @@ def certified(home: Path, **changes: Any) -> None:
     path = home / "models" / "judgement.json"
     document = json.loads(path.read_text())
     inputs = open_published(home / "graph").manifest.inputs
-    names = {"labels", "mapping", "models", "templates", "statements", "classifier"}
-    n = sum(pl.read_parquet(part).height for part in (home / "tables" / "accepted_relations").iterdir())
-    certificate = {
-        "alpha": 0.05, "delta": 0.05, "threshold": document["policy"]["threshold"], "n": 400, "errors": 4,
-        "bound": 0.0, "unreviewed_bound": 0.0, "n_published": n, "most_wrong": 0,
-        "label_source": "labels.csv", "assumptions": [],
-        "fingerprints": {name: inputs[name] for name in names & set(inputs)},
-    }  # fmt: skip
-    document["policy"] |= {"certificate": certificate, "why_uncertified": "", **changes}
+    scored = pl.concat(pl.read_parquet(part) for part in (home / "tables" / "scored_relations").iterdir())
+    accepted = scored.filter("is_accepted")
+    part = Part(
+        alpha=0.05, delta=0.05, threshold=document["policy"]["threshold"], n=400, errors=4, n_refused=4,
+        n_published=accepted.height, most_wrong=0, kept_share=0.9, beyond=None,
+    )  # fmt: skip
+    named = {name: inputs[name] for name in ("mapping", "models", "templates", "classifier")}
+    certificate = Certificate(
+        {OTHERS: part}, 500, 900, "sample.tsv", fingerprints=named | changes.pop("inputs", {})
+    )
+    covered = {answer: list(scores) for answer, scores in certified_scores(scored).items()}
+    policy = {"certificate": certificate.to_record(), "why_uncertified": "", "covered": covered}
+    document["policy"] |= policy | changes
     path.write_text(json.dumps(document, sort_keys=True))
 
 
@@ -170,37 +178,83 @@ def test_a_threshold_that_was_not_certified_is_refused(threshold: float, shop: S
     assert committed(home) == [shop.built.snapshot_id]
 
 
-def another_label(home: Path) -> None:
-    path = home / "tables" / "labelled_relations.parquet"
-    labelled = pl.read_parquet(path)
-    row = {"relation_id": "r-0", "model": "m", "source": "s", "holds": True, "reason": None, "n_labels": 1}
-    said = {"is_conflicting": False, "teaches": True, "wrong_target_ids": []}
-    more = pl.DataFrame([{**row, **said}], schema=labelled.schema)
-    pl.concat([labelled, more]).write_parquet(path)
-
-
 def another_mapping(home: Path) -> None:
-    path = home / "tables" / "kinds.parquet"
-    edited(path, lambda kinds: kinds.with_columns(kind=pl.col("kind") + " deluxe"))
-    assert materialize(home, "kind_index").is_success
+    certified(home, inputs={"mapping": "0123456789ab"})
+
+
+def another_template(home: Path) -> None:
+    certified(home, inputs={"templates": "0123456789ab"})
 
 
 def another_model(home: Path) -> None:
+    certified(home)
     path = home / "settings.json"
     path.write_text(path.read_text().replace("openai/kitchen-model", "openai/other-model"))
 
 
+def another_classifier(home: Path) -> None:
+    certified(home, inputs={"classifier": "0123456789abcdef"})
+
+
 @pytest.mark.parametrize(
-    ("change", "name"), [(another_label, "labels"), (another_mapping, "mapping"), (another_model, "models")]
+    ("change", "name"),
+    [
+        (another_mapping, "mapping"),
+        (another_template, "templates"),
+        (another_model, "models"),
+        (another_classifier, "classifier"),
+    ],
 )
 def test_a_certificate_is_void_once_what_it_was_made_for_changes(
     change: Callable[[Path], None], name: str, shop: Shop, home: Path
 ) -> None:
-    certified(home)
     change(home)
     ran = materialize(home, "published_graph")
 
     assert not ran.is_success
     assert "no valid certificate" in ran.reason
     assert name in ran.reason
+    assert committed(home) == [shop.built.snapshot_id]
+
+
+def test_a_kind_more_in_the_catalog_leaves_the_certificate_standing(home: Path) -> None:
+    certified(home)
+    edited(
+        home / "tables" / "kinds.parquet",
+        lambda kinds: pl.concat(
+            [kinds, kinds.head(1).with_columns(kind_id=pl.lit("k"), kind=pl.lit("figs"))]
+        ),
+    )
+    ran = materialize(home, "kind_index", "published_graph")
+
+    assert ran.is_success, ran.reason
+    assert open_published(home / "graph").manifest.certificate is not None
+
+
+def test_what_a_reviewer_found_wrong_since_it_was_accepted_does_not_go_out(home: Path) -> None:
+    certified(home)
+    accepted = pl.read_parquet(pasta(home, "accepted_relations"))
+    refused = accepted["relation_id"][0]
+    path = home / "tables" / "labelled_relations.parquet"
+    labelled = pl.read_parquet(path)
+    row = {"relation_id": refused, "model": "m", "source": "s", "holds": False, "reason": "vague"}
+    said = {"n_labels": 1, "is_conflicting": False, "teaches": False, "wrong_target_ids": []}
+    label = pl.DataFrame([{**row, **said}], schema=labelled.schema)
+    pl.concat([labelled, label]).write_parquet(path)
+    ran = materialize(home, "published_graph")
+
+    assert ran.is_success, ran.reason
+    assert ran.metadata["published_graph"]["n_refused_since"] >= 1
+    snapshot = open_published(home / "graph")
+    assert snapshot.manifest.certificate is not None
+    assert refused not in statements_of(snapshot)["relation_id"].to_list()
+
+
+def test_answers_outside_the_frame_do_not_go_out_under_the_certificate(shop: Shop, home: Path) -> None:
+    """The frame is emptied: what was accepted is no longer what the bound speaks of."""
+    certified(home, covered={})
+    ran = materialize(home, "published_graph")
+
+    assert not ran.is_success
+    assert "So few of the certified pairs are left" in ran.reason
     assert committed(home) == [shop.built.snapshot_id]
