@@ -32,6 +32,7 @@ from pkgraph.tables import (
     MAPPED_RELATIONS,
     OFFLINE_METRICS,
     RELATIONS,
+    SCORED_RELATIONS,
     UNMAPPED_PRODUCTS,
 )
 from resources.answer_ledger import AnswerLedger
@@ -158,6 +159,12 @@ class Steps:
         """Judges a category, by the judgement and the evidence there are now."""
         judged_by = content_key("judgement", *self.present(TRAIN, None).values())
         evidence = self._evidence()
+        everywhere = content_key("evidence", *(f"{key}:{evidence[key]}" for key in sorted(evidence)))
+
+        def others(key: str) -> str:
+            """Pairs outside the certified frame are held against those of all categories."""
+            scored = self.tables.read(SCORED_RELATIONS.name, key)
+            return "none" if scored is None or scored["is_covered"].all() else everywhere
 
         def judge(key: str) -> Made:
             inputs = {
@@ -166,8 +173,9 @@ class Steps:
                 "unmapped": self.key_of(UNMAPPED_PRODUCTS.name, key),
                 "evidence": evidence.get(key, "none"),
                 "judgement": judged_by,
+                "others": others(key),
             }
-            return self.make(JUDGE, key, inputs)
+            return self.make(JUDGE, key, inputs, late=lambda: {"others": others(key)})
 
         return judge
 

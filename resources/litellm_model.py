@@ -45,7 +45,7 @@ def load_litellm() -> Any:
     litellm.telemetry = False
     # Its log lines repeat provider errors word for word, keys included.
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
-    # Its records of successes and its own count of costs go nowhere here, and are 40 % of its CPU time.
+    # Its records of successes and its own count of costs go nowhere here, and are a third of its CPU time.
     Logging.async_success_handler, Logging.response_cost_calculator = _no_record, _no_cost
     watch(AsyncHTTPHandler)
     return litellm

@@ -105,10 +105,11 @@ def next_to_review(
     standing = standing_labels(store.history())
     n_audits = round(n * audit_share)
     audits = _audits(home, store, published, standing, n=n_audits, seed=seed, now=now)
+    # The audit may have drawn what would be chosen; another pair takes its place among the chosen.
     chosen = most_informative(
-        read_table(home, SCORED_RELATIONS), read_table(home, KINDS), standing, n=n - audits.height
-    )
-    return queue_of(chosen, audits).select(*QUEUE_COLUMNS, "is_audit")
+        read_table(home, SCORED_RELATIONS), read_table(home, KINDS), standing, n=n + audits.height
+    ).join(audits, on=["relation_id", "target_kind_id"], how="anti", maintain_order="left")
+    return queue_of(chosen.head(n - audits.height), audits).select(*QUEUE_COLUMNS, "is_audit")
 
 
 def _audits(

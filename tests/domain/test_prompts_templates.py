@@ -90,7 +90,7 @@ def test_a_missing_template_names_those_there_are(tmp_path: Path) -> None:
         load_template("companions.v9", tmp_path)
 
     assert "companions.v9" in refused.value.what
-    assert "companions.v1, occasions.v1" in refused.value.remedy
+    assert "companions.v1, companions.v2, occasions.v1" in refused.value.remedy
 
 
 def test_a_template_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:

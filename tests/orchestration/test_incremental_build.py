@@ -33,6 +33,7 @@ DOORS_AND_SOURCES = {
     "judge_category": (
         {"tables", "artifacts"},
         {
+            "calibration_pairs",
             "mapped_relations",
             "unmapped_products",
             "labelled_relations",
@@ -42,8 +43,15 @@ DOORS_AND_SOURCES = {
         },
     ),
     "publish": (
-        {"shop", "tables", "artifacts", "answer_ledger", "graph_store", "clock"},
-        {"accepted_relations", "hallucination_classifier", "kind_index", "labelled_relations", "products"},
+        {"shop", "tables", "artifacts", "answer_ledger", "graph_store", "label_store", "clock"},
+        {
+            "accepted_relations",
+            "calibration_pairs",
+            "hallucination_classifier",
+            "kind_index",
+            "labelled_relations",
+            "products",
+        },
     ),
 }
 """Every way by which a job learns anything. Another one here needs a key in `pkg_assets.incremental`, too."""

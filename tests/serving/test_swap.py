@@ -81,7 +81,7 @@ def _damaging(root: Path) -> Callable[[str], None]:
     """Turn a bit between the gate and the commit, as a dying disk does."""
 
     def moment(name: str) -> None:
-        if name == "renamed":
+        if name == "commit_written":
             [newest] = (root / "snapshots").glob("2-*")
             damage(newest / "row_weight.arr")
 
