@@ -163,7 +163,10 @@ class Steps:
 
         def others(key: str) -> str:
             """Pairs outside the certified frame are held against those of all categories."""
-            scored = self.tables.read(SCORED_RELATIONS.name, key)
+            try:
+                scored = self.tables.read(SCORED_RELATIONS.name, key)
+            except pl.exceptions.ComputeError:  # a damaged table is not what was made: it is made again
+                return "none"
             return "none" if scored is None or scored["is_covered"].all() else everywhere
 
         def judge(key: str) -> Made:

@@ -11,7 +11,7 @@ from pkgraph.settings import Settings
 
 
 def fingerprints(settings: Settings) -> dict[str, str]:
-    """Keys of models, prompt templates and the way phrases are mapped."""
+    """Keys of models, prompt templates, the way phrases are mapped, and what the settings promise."""
     from pkgraph.mapping.calibration import calibration_text
     from pkgraph.mapping.curated import data_lines
     from pkgraph.mapping.index import VERSION
@@ -26,12 +26,14 @@ def fingerprints(settings: Settings) -> dict[str, str]:
     return {
         "mapping": content_key("mapping", VERSION, calibration_text(), *words),
         "models": content_key("models", *models),
+        "promise": content_key("promise", settings.gate.model_dump_json(include=_PROMISED)),
         "templates": content_key(
             "templates", *(text for t in templates for text in (t.name, t.system, t.user))
         ),
     }
 
 
+_PROMISED = {"alpha", "delta", "by_type"}
 _WORDS = (
     "abbreviations.tsv",
     "changing_words.txt",

@@ -112,8 +112,8 @@ class Certificate:
         n_labels: Labelled pairs of the random sample.
         n_frame: Pairs it was drawn from.
         label_source: Where the labels come from.
-        fingerprints: Name of an input (classifier, mapping, models, templates) to its key; a change of one
-            voids the certificate.
+        fingerprints: Name of an input (classifier, mapping, models, promise, templates) to its key; a change
+            of one voids the certificate.
     """
 
     parts: Mapping[str, Part]

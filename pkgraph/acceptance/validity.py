@@ -78,7 +78,7 @@ def objections(
     Args:
         judgement: The one in force.
         candidate: What is to be published.
-        inputs: Fingerprints of today's models, templates, mapping and classifier.
+        inputs: Fingerprints of today's models, templates, mapping, classifier and promise.
         audited: The random audits so far; None: nothing was certified.
     """
     published = candidate.published

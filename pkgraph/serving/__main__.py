@@ -6,5 +6,6 @@ from pkgraph.serving.events import Log
 from pkgraph.serving.supervisor import run_worker
 
 if __name__ == "__main__":
-    text, number, listening, page = sys.argv[1:]
-    run_worker(text, int(number), int(listening), int(page), Log())
+    text, *numbers = sys.argv[1:]
+    number, listening, page, supervisor = map(int, numbers)
+    run_worker(text, number, listening, page, supervisor, Log())

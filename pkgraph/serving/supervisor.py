@@ -70,7 +70,7 @@ class Supervisor:
     def _start(self, number: int) -> None:
         listening = self.sockets[number].fileno()
         command = [sys.executable, "-m", "pkgraph.serving", as_text(self.options)]
-        numbers = [str(one) for one in (number, listening, self._page)]
+        numbers = [str(one) for one in (number, listening, self._page, os.getpid())]
         self._started[number] = time.monotonic()
         self._workers[number] = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [*command, *numbers], pass_fds=(listening, self._page)
@@ -130,9 +130,10 @@ def serve(options: Options, log: Log, *, host: str = "127.0.0.1", port: int = 80
     Supervisor(options, [first, *others], log).run()
 
 
-def run_worker(text: str, number: int, listening: int, page: int, log: Log) -> None:
+def run_worker(text: str, number: int, listening: int, page: int, supervisor: int, log: Log) -> None:
     """A worker of a supervisor, in its own process."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
     for descriptor in (listening, page):
         os.set_inheritable(descriptor, False)
-    Worker(from_text(text), socket.socket(fileno=listening), Metrics(page, number), log).run()
+    listener = socket.socket(fileno=listening)
+    Worker(from_text(text), listener, Metrics(page, number), log, supervisor=supervisor).run()

@@ -66,9 +66,22 @@ def bound_socket(host: str, port: int, *, reuse: bool = False) -> socket.socket:
 
 
 class Worker:
-    """Answers on one socket."""
+    """Answers on one socket.
 
-    def __init__(self, options: Options, listening: socket.socket, metrics: Metrics, log: Log) -> None:
+    Args:
+        supervisor: Process to end with; told, because who asks after it was killed hears of another parent.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        listening: socket.socket,
+        metrics: Metrics,
+        log: Log,
+        *,
+        supervisor: int | None = None,
+    ) -> None:
+        self.supervisor = supervisor or os.getppid()
         stock = WatchedStock(options.stock) if options.stock else None
         self.options = options
         self.listening = listening
@@ -125,8 +138,7 @@ class Worker:
             self.log.say("loop_failed", message=context["message"], error=repr(error))
 
     async def _look_for_ever(self) -> None:
-        parent = os.getppid()
-        while os.getppid() == parent:
+        while os.getppid() == self.supervisor:
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
             await asyncio.to_thread(self._look)
         os.kill(os.getpid(), signal.SIGTERM)  # the supervisor was killed

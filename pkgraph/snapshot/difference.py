@@ -29,7 +29,7 @@ REASONS = {
 """Why a relation went out, why one came in; the first that holds counts, in this order."""
 
 # What a relation's fate hangs on besides its answer.
-_JUDGED_BY = ("classifier", "mapping", "kinds", "labels", "calibration")
+_JUDGED_BY = ("classifier", "mapping", "promise", "kinds", "labels", "calibration")
 _ANSWERED_BY = ("answers", "models", "templates", "model_names")
 
 

@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pkgraph.llm import Ledger
-from pkgraph.snapshot import open_published, snapshots
+from pkgraph.snapshot import Snapshot, open_published, snapshots
+from pkgraph.snapshot.difference import Difference, compare
 from tests.llm_server import Asked, FakeProvider, Reply
 from tests.orchestration.building import KEY, KEY_NAME
 from tests.orchestration.own_shop import SETTINGS, kitchen_model
@@ -67,6 +68,7 @@ class Seen:
         served: SKUs that are served afterwards.
         commit: Number of the snapshot's commit.
         said: Last word of each sensor, and why a job failed.
+        change: What the served graph differs in from the one before the event.
     """
 
     runs: dict[str, int]
@@ -74,6 +76,7 @@ class Seen:
     served: frozenset[str]
     commit: int
     said: dict[str, str]
+    change: Difference
 
 
 @dataclass
@@ -95,7 +98,7 @@ class Month:
     def event(self, name: str, *, day: int) -> Iterator[None]:
         """Something happens on a day at noon; what follows from it is played and noted."""
         self.daemon.at(START + timedelta(days=day, hours=12))
-        n_runs, n_before = len(self.daemon.ran), self._n_answers()
+        n_runs, n_before, before = len(self.daemon.ran), self._n_answers(), self._served()
         yield
         self.daemon.settle()
         # Publishing comes at most every ten minutes.
@@ -103,14 +106,18 @@ class Month:
         self.daemon.settle()
         ran = self.daemon.ran[n_runs:]
         counted = Counter(job for job, _, _ in ran) + Counter("failed" for *_, ok in ran if not ok)
-        graph = open_published(self.daemon.home / "graph", verify=True)
+        graph = self._served()
         self.seen[name] = Seen(
             dict(counted),
             self._n_answers() - n_before,
             frozenset(graph.sections.sku_ids),
             len(snapshots(self.daemon.home / "graph")),
             dict(self.daemon.said),
+            compare(before, graph),
         )
+
+    def _served(self) -> Snapshot:
+        return open_published(self.daemon.home / "graph", verify=True)
 
     def _n_answers(self) -> int:
         with Ledger.open(self.daemon.home / "ledger.sqlite") as ledger:

@@ -148,7 +148,7 @@ def certified(home: Path, **changes: Any) -> None:
         alpha=0.05, delta=0.05, threshold=document["policy"]["threshold"], n=400, errors=4, n_refused=4,
         n_published=accepted.height, most_wrong=0, kept_share=0.9, beyond=None,
     )  # fmt: skip
-    named = {name: inputs[name] for name in ("mapping", "models", "templates", "classifier")}
+    named = {name: inputs[name] for name in ("mapping", "models", "promise", "templates", "classifier")}
     certificate = Certificate(
         {OTHERS: part}, 500, 900, "sample.tsv", fingerprints=named | changes.pop("inputs", {})
     )
@@ -156,6 +156,18 @@ def certified(home: Path, **changes: Any) -> None:
     policy = {"certificate": certificate.to_record(), "why_uncertified": "", "covered": covered}
     document["policy"] |= policy | changes
     path.write_text(json.dumps(document, sort_keys=True))
+
+
+def test_a_stricter_promise_is_not_kept_by_an_older_certificate(home: Path) -> None:
+    certified(home)
+    settings = json.loads((home / "settings.json").read_text())
+    settings["gate"]["alpha"] = 0.01
+    (home / "settings.json").write_text(json.dumps(settings))
+
+    ran = materialize(home, "published_graph")
+
+    assert not ran.is_success
+    assert "promise changed since it was made" in ran.reason
 
 
 def test_a_valid_certificate_needs_no_override_and_stands_in_the_snapshot(home: Path) -> None:

@@ -66,6 +66,24 @@ def test_what_left_the_catalog_is_not_served_from_the_next_snapshot_on(month: Pl
 
     assert gone.runs == {"read_catalog": 1, "publish": 1}
     assert gone.served == frozenset(first_catalog()) - {"003", "013"} | {"900"}
+    assert gone.change.skus_out == ("003", "013")
+    assert (gone.change.relations_in, gone.change.relations_out) == ((), ())
+
+
+def test_a_kind_that_left_takes_every_relation_it_supported_with_it(month: Played) -> None:
+    change = month[0]["a kind is renamed"].change
+    pesto = [one for one in change.relations_out if "pesto genovese" in f"{one.source} {one.target}".lower()]
+
+    assert [kind.lower() for kind in change.kinds_out] == ["pesto genovese"]
+    assert pesto
+    assert {one.reason for one in pesto} <= {"no_source", "no_target"}
+
+
+def test_prices_change_no_relation(month: Played) -> None:
+    change = month[0]["prices change"].change
+
+    assert (change.relations_in, change.relations_out, change.relations_changed) == ((), (), ())
+    assert (change.skus_in, change.skus_out) == ((), ())
 
 
 def test_while_the_provider_is_down_the_new_category_waits_and_the_served_graph_stays(month: Played) -> None:

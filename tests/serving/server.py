@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import signal
 import socket
@@ -105,7 +106,7 @@ def running(root: Path, *, workers: int = 1, **options: Any) -> Iterator[Server]
     """A server on a free port; killed at the end where it still runs."""
     text = as_text(Options(root=root, **options))
     command = [sys.executable, "-c", PROGRAM, text, str(workers)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     server = Server(process)
     reader = threading.Thread(target=server.read)
     reader.start()
@@ -115,7 +116,8 @@ def running(root: Path, *, workers: int = 1, **options: Any) -> Iterator[Server]
         yield server
     finally:
         server.client.close()
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):  # workers that outlived their supervisor, too
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         reader.join(SECONDS)
         assert process.stderr is not None
