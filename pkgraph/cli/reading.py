@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,19 +40,41 @@ def open_graph(channel: str | None = None) -> Graph:
     return graph
 
 
+_SHARE = click.FloatRange(0, 1)
+_PRICE = click.FloatRange(min=0)
+
+
 @click.command(
     short_help="Recommend what belongs with products, or serves a purpose.",
     epilog=examples(
         "pkgraph recommend 885863",
-        "pkgraph recommend 885863 1029743 -k 5 --json",
-        'pkgraph recommend --purpose "taco night"',
+        "pkgraph recommend 885863 1029743 --weight 1 --weight 3 -k 5 --json",
+        'pkgraph recommend --purpose "taco night" --diversity 0.3',
+        "pkgraph recommend 885863 --relation complement --max-price 5 --min-probability 0.9",
     ),
 )
 @click.argument("skus", nargs=-1, metavar="[SKU]...")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1, 100), help="How many.")
 @click.option("--purpose", help='What it is for, in words: "taco night".')
-@click.option("--relation", "relations", multiple=True, type=_TYPES, help="Only these relation types.")
+@click.option(
+    "--weight",
+    "weights",
+    multiple=True,
+    type=float,
+    help="How much each SKU counts, in their order, at most 16; else each counts 1.",
+)
+@click.option("--relation", "relation_types", multiple=True, type=_TYPES, help="Only these relation types.")
+@click.option("--category", "categories", multiple=True, metavar="TITLE", help="Only of these categories.")
+@click.option("--min-price", type=_PRICE, help="Only at this price or above.")
+@click.option("--max-price", type=_PRICE, help="Only at this price or below.")
 @click.option("--exclude", multiple=True, metavar="SKU", help="Never recommend this one.")
+@click.option(
+    "--min-probability",
+    default=0.0,
+    show_default=True,
+    type=_SHARE,
+    help="Count only reasons that hold with this probability.",
+)
 @click.option(
     "--max-per-kind",
     default=1,
@@ -60,31 +82,32 @@ def open_graph(channel: str | None = None) -> Graph:
     type=click.IntRange(1, 100),
     help="How many that a shopper calls the same product.",
 )
+@click.option(
+    "--max-per-phrase",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="How many kinds that one phrase of a model stands for: breakfast cereal is three of this shop.",
+)
+@click.option(
+    "--diversity",
+    default=0.0,
+    show_default=True,
+    type=_SHARE,
+    help="Share by which being unlike what was chosen counts.",
+)
+@click.option("--include-seed-kinds", is_flag=True, help="Recommend products of the SKUs' own kinds too.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
-def recommend(
-    skus: tuple[str, ...],
-    k: int,
-    purpose: str | None,
-    relations: tuple[str, ...],
-    exclude: tuple[str, ...],
-    max_per_kind: int,
-    *,
-    as_json: bool,
-) -> int:
+def recommend(skus: tuple[str, ...], *, purpose: str | None, as_json: bool, **options: Any) -> int:
     """Recommend products that belong with SKU..., or that serve a purpose, each with its reason."""
     if not skus and not purpose:
         raise InputError(
             "Nothing to recommend for.", remedy="Name a SKU (`pkgraph search pasta`) or a --purpose."
         )
+    for name in ("weights", "relation_types", "categories"):  # none given: no filter
+        options[name] = options[name] or None
     graph = open_graph()
-    found = graph.recommend(
-        skus,
-        k=k,
-        purpose=purpose,
-        exclude=exclude,
-        relation_types=relations or None,
-        max_per_kind=max_per_kind,
-    )
+    found = graph.recommend(skus, purpose=purpose, **options)
     _refuse_unknown(skus, purpose, found)
     if as_json:
         click.echo(json_line(dataclasses.asdict(found)))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from pkgraph.model import RelationType
+from pkgraph.recommend import Graph
 from pkgraph.recommend.question import MAX_SEED_WEIGHT, MAX_SEEDS
 from pkgraph.recommend.search import WHAT
 from pkgraph.serving.fields import Field, bad, read_object, read_query
@@ -56,6 +58,11 @@ MIN_PROBABILITY = Field(
 MAX_PER_KIND = Field(
     "max_per_kind", "Products of one kind at most, the most popular first.", _whole(1, MAX_LIMIT, 1)
 )
+MAX_PER_PHRASE = Field(
+    "max_per_phrase",
+    "Kinds at most that one product phrase of a model was resolved to.",
+    _whole(1, MAX_LIMIT, 1),
+)
 _EXCLUDE_SAYS = "SKUs that must not appear."
 EXCLUDE = Field("exclude", _EXCLUDE_SAYS, _texts(MAX_LISTED))
 _RELATIONS = {"type": "array", "items": {"type": "string", "enum": _TYPES}, "maxItems": MAX_LIMIT}
@@ -75,6 +82,7 @@ ITEM_FIELDS = _named(
     Field("category", _CATEGORIES_SAY, _texts(MAX_LIMIT)),
     MIN_PROBABILITY,
     MAX_PER_KIND,
+    MAX_PER_PHRASE,
     Field("exclude", _EXCLUDE_SAYS, _texts(MAX_LIMIT)),
     *_FILTERS,
 )
@@ -87,6 +95,7 @@ BASKET_FIELDS = _named(
     Field("categories", _CATEGORIES_SAY, _texts(MAX_LIMIT)),
     MIN_PROBABILITY,
     MAX_PER_KIND,
+    MAX_PER_PHRASE,
     EXCLUDE,
     *_FILTERS,
     Field("available", "SKUs in stock; left out: all that the server's own list has.", _texts(MAX_LISTED)),
@@ -111,12 +120,24 @@ _OURS = {
 """Names of the library, where they are not those of the question."""
 
 _NO_FILTER_WHERE_EMPTY = {"relation_types", "categories"}
+_DEFAULTS = {
+    name: one.default
+    for name, one in signature(Graph.recommend).parameters.items()
+    if one.default is not Parameter.empty
+}
 
 
 def _options(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments of Graph.recommend; an empty list of relation types or categories is no filter."""
+    """Arguments of Graph.recommend; an empty list of relation types or categories is no filter.
+
+    What is the library's default anyway is left out: to pass it on costs each item request 1 us.
+    """
     options = {_OURS.get(name, name): value for name, value in found.items()}
-    return {name: value for name, value in options.items() if value or name not in _NO_FILTER_WHERE_EMPTY}
+    return {
+        name: value
+        for name, value in options.items()
+        if value != _DEFAULTS[name] and (value or name not in _NO_FILTER_WHERE_EMPTY)
+    }
 
 
 @lru_cache(maxsize=4096)
