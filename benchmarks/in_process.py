@@ -28,7 +28,7 @@ from pkgraph.recommend import Graph
 
 SIZES = {"T": (10_000, 100_000), "S": (100_000, 1_000_000), "L": (2_000_000, 30_000_000)}
 N_QUESTIONS, SEED = 2_000, 1
-OURS = ("records", "json", "one", "one_json", "numpy", "exact", "reference")
+OURS = ("records", "read", "json", "one", "one_read", "one_json", "numpy", "exact", "reference")
 PEERS_AT_L = ("dict", "lmdb", "sqlite")
 """The others take longer to fill at that size than all of this together."""
 
@@ -110,8 +110,10 @@ def ours(name: str, root: Path) -> dict[str, Any]:
     one = [skus[:1] for skus in asked]
     ways: dict[str, tuple[Callable[[Any], object], Sequence[Any]]] = {
         "records": (graph.recommend, asked),
+        "read": (_plain(graph), asked),
         "json": (graph.recommend_json, asked),
         "one": (graph.recommend, one),
+        "one_read": (_plain(graph), one),
         "one_json": (graph.recommend_json, one),
         "numpy": (graph.recommend, asked),
         "exact": (lambda skus: graph.recommend(skus, min_probability=1e-9), asked),
@@ -213,9 +215,11 @@ def peer(name: str, root: Path, work: Path) -> dict[str, Any]:
 
 NAMES = {
     "reference": "C loop over the rows, no texts",
-    "records": "pkgraph, records",
+    "records": "pkgraph, records, not yet read",
+    "read": "pkgraph, records, all read",
     "json": "pkgraph, finished JSON",
-    "one": "pkgraph, one seed, records",
+    "one": "pkgraph, one seed, not yet read",
+    "one_read": "pkgraph, one seed, all read",
     "one_json": "pkgraph, one seed, finished JSON",
     "numpy": "pkgraph without its kernel (NumPy)",
     "exact": "pkgraph, every path instead of rows",

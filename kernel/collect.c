@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { WEIGHT_STEPS = 1024, AT_ONCE = 128, AHEAD = 12 };
+enum { WEIGHT_STEPS = 1024, AT_ONCE = 128, AHEAD = 12, SPARE = 2 };
 static const uint64_t MAX_WEIGHT = UINT32_MAX;
 
 /* FNV-1a, 64 bits; see pkgraph.snapshot.slots. */
@@ -173,6 +173,23 @@ static int by_row(const void *one, const void *other)
     return (first > second) - (first < second);
 }
 
+enum { FEW = 16 };
+
+static void sort_hidden(Scratch *s)
+{
+    if (s->n_hidden > FEW) {
+        qsort(s->hidden, (size_t)s->n_hidden, sizeof(int32_t), by_row);
+        return;
+    }
+    for (int64_t i = 1; i < s->n_hidden; i++) { /* qsort allocates and calls back */
+        int32_t row = s->hidden[i];
+        int64_t place = i;
+        for (; place > 0 && s->hidden[place - 1] > row; place--)
+            s->hidden[place] = s->hidden[place - 1];
+        s->hidden[place] = row;
+    }
+}
+
 /* Rows of seeds and exclusions are hidden; seeds become sources. */
 static Status add_seeds(const Tables *t, const Asked *asked, Scratch *s, PyObject *skus, bool are_seeds,
                         PyObject *unknown)
@@ -214,8 +231,7 @@ Status find_sources(const Tables *t, const Asked *asked, Scratch *s, PyObject *u
         status = add_seeds(t, asked, s, asked->exclude, false, NULL);
     if (status != OK)
         return status;
-    if (s->n_hidden > 1)
-        qsort(s->hidden, (size_t)s->n_hidden, sizeof(int32_t), by_row);
+    sort_hidden(s);
     return add_rationales(t, asked, s);
 }
 
@@ -230,6 +246,7 @@ static bool clear_targets(Scratch *s, int64_t n)
     memset(s->slots, 0, (size_t)size * sizeof(int));
     s->slots_size = size; /* what is in use; grow() makes it a power of two */
     s->n_targets = s->n_arrivals = 0;
+    s->floor = 0;
     return true;
 }
 
@@ -325,7 +342,31 @@ static inline void add_row(const Tables *t, Scratch *s, int source, int64_t row,
         target->best = at;
 }
 
-Status collect_by_rows(const Tables *t, Scratch *s, int64_t max_row, bool *is_cut)
+/* Ask for the rows of a node: all targets and weights, and the edges of those that are likely to be shown. */
+static void fetch_rows(const Tables *t, int64_t start, int64_t end)
+{
+    for (int64_t row = start; row < end; row += 16) {
+        FETCH(&t->row_target[row]);
+        FETCH(&t->row_weight[row]);
+    }
+    for (int64_t row = start; row < end && row < start + 32; row += 16) {
+        FETCH(&t->row_edge[row]);
+        FETCH(&t->row_via[row]);
+    }
+}
+
+/* As many targets as one source has at or above this weight, the answer has too. */
+static void raise_floor(const Tables *t, const Asked *asked, Scratch *s, int64_t start, int64_t end, int64_t steps)
+{
+    int64_t wanted = asked->k + s->n_sources + SPARE;
+    if (end - start < wanted)
+        return;
+    uint64_t weight = weighed(t->row_weight[start + wanted - 1], steps);
+    if (weight > s->floor)
+        s->floor = weight;
+}
+
+Status collect_by_rows(const Tables *t, const Asked *asked, Scratch *s, int64_t max_row, bool *is_cut)
 {
     int64_t total = 0, start, end;
     *is_cut = false;
@@ -334,10 +375,7 @@ Status collect_by_rows(const Tables *t, Scratch *s, int64_t max_row, bool *is_cu
             return DAMAGED;
         *is_cut |= end - start >= max_row;
         total += end - start;
-        for (int64_t row = start; row < end; row += 16) {
-            FETCH(&t->row_target[row]);
-            FETCH(&t->row_weight[row]);
-        }
+        fetch_rows(t, start, end);
     }
     if (!clear_targets(s, total) || !RESERVE(s, arrivals, total) || !RESERVE(s, targets, total))
         return FAILED;
@@ -349,6 +387,7 @@ Status collect_by_rows(const Tables *t, Scratch *s, int64_t max_row, bool *is_cu
                 return DAMAGED;
             add_row(t, s, (int)i, row, s->sources[i].steps);
         }
+        raise_floor(t, asked, s, start, end, s->sources[i].steps);
     }
     return OK;
 }

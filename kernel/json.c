@@ -18,13 +18,15 @@ static inline char *literal(char *out, const char *bytes, size_t n)
     return out + n;
 }
 
-/* Whether one of eight bytes must be escaped: a control character, a quotation mark or a backslash. */
-static bool has_special(uint64_t word)
+typedef uint8_t Block __attribute__((vector_size(16)));
+
+/* Whether one of sixteen bytes must be escaped: a control character, a quotation mark or a backslash. */
+static inline bool has_special(Block block)
 {
-    const uint64_t ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
-    uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
-    uint64_t below = (word - ones * 0x20) & ~word;
-    return ((below | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & highs) != 0;
+    Block found = (Block)((block < 0x20) | (block == '"') | (block == '\\'));
+    uint64_t halves[2];
+    memcpy(halves, &found, sizeof halves);
+    return (halves[0] | halves[1]) != 0;
 }
 
 static char *put_byte(char *out, unsigned char byte)
@@ -46,25 +48,63 @@ static char *put_byte(char *out, unsigned char byte)
     return out;
 }
 
-/* A text in quotation marks. */
-static char *put_text(char *out, Text text)
+/* The same for eight bytes. */
+static inline bool word_has_special(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
+    uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
+    uint64_t below = (word - ones * 0x20) & ~word;
+    return ((below | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & highs) != 0;
+}
+
+/* Copy four to fifteen bytes as two words that overlap, where none of them must be escaped. */
+static inline bool copy_short(char *out, const char *at, int64_t n)
+{
+    if (n >= 8) {
+        uint64_t first, last;
+        memcpy(&first, at, 8);
+        memcpy(&last, at + n - 8, 8);
+        if (word_has_special(first) || word_has_special(last))
+            return false;
+        memcpy(out, &first, 8);
+        memcpy(out + n - 8, &last, 8);
+        return true;
+    }
+    uint32_t first, last;
+    memcpy(&first, at, 4);
+    memcpy(&last, at + n - 4, 4);
+    if (word_has_special((uint64_t)last << 32 | first))
+        return false;
+    memcpy(out, &first, 4);
+    memcpy(out + n - 4, &last, 4);
+    return true;
+}
+
+/* Sixteen bytes at a time; the last sixteen may write again what stands there. */
+static inline char *put_escaped(char *out, Text text)
 {
     const char *at = text.start, *end = text.start + text.length;
-    *out++ = '"';
+    if (text.length >= 4 && text.length < 16 && copy_short(out, at, text.length))
+        return out + text.length;
     while (at < end) {
-        uint64_t word;
-        if (end - at >= 8 && (memcpy(&word, at, 8), !has_special(word))) {
-            memcpy(out, &word, 8);
-            out += 8;
-            at += 8;
-        } else if (end - at < 8 && text.length >= 8 && (memcpy(&word, end - 8, 8), !has_special(word))) {
-            memcpy(out + (end - at) - 8, &word, 8); /* what it writes again is what stands there */
-            out += end - at;
-            at = end;
+        int64_t back = end - at >= 16 ? 0 : 16 - (end - at);
+        Block block;
+        if (back <= at - text.start && (memcpy(&block, at - back, 16), !has_special(block))) {
+            memcpy(out - back, &block, 16);
+            out += 16 - back;
+            at += 16 - back;
         } else {
             out = put_byte(out, (unsigned char)*at++);
         }
     }
+    return out;
+}
+
+/* A text in quotation marks. */
+static char *put_text(char *out, Text text)
+{
+    *out++ = '"';
+    out = put_escaped(out, text);
     *out++ = '"';
     return out;
 }
@@ -191,16 +231,17 @@ static char *put_relation(const Tables *t, char *out, Text response, int32_t sta
 
 enum { NAMES_OF_A_PATH = 320, NAMES_OF_AN_ITEM = 160 }; /* more than the names of the fields and the numbers take */
 
-static Status put_path(const Tables *t, const Records *r, const Asked *asked, Scratch *s, int at, int32_t kind)
+static Status put_path(const Graph *graph, const Asked *asked, Scratch *s, const Reason *reason, int32_t kind)
 {
+    const Tables *t = &graph->tables;
+    const Records *r = &graph->records;
     Way way;
     Text seed = {"", 0}, seed_kind = {"", 0};
-    const Source source = s->sources[s->arrivals[at].source];
-    bool has_seed = source.seed >= 0;
+    bool has_seed = reason->seed >= 0;
     PyObject *owner;
-    if (!next_way(t, r, s, at, kind, &way) || (has_seed && !TEXT(t, kind_title, source.node, &seed_kind)))
+    if (!read_way(t, r, reason, kind, &way) || (has_seed && !TEXT(t, kind_title, reason->kind, &seed_kind)))
         return DAMAGED;
-    if (has_seed && !text_of_python(PySequence_Fast_GET_ITEM(asked->skus, source.seed), &owner, &seed))
+    if (has_seed && !text_of_python(PySequence_Fast_GET_ITEM(asked->skus, reason->seed), &owner, &seed))
         return FAILED; /* a known SKU has no owner: its UTF-8 was asked for before */
     int64_t texts = most(seed) + most(seed_kind) + most(way.rationale) + most(way.rationale_id);
     texts += most(way.explanation) + most(way.response) + (way.via < 0 ? 0 : most(way.via_response));
@@ -225,17 +266,15 @@ static Status put_path(const Tables *t, const Records *r, const Asked *asked, Sc
     return OK;
 }
 
-static Status put_item(const Tables *t, const Records *r, const Asked *asked, Scratch *s, const Pick *pick)
+static Status put_item(const Graph *graph, const Asked *asked, Scratch *s, const Choice *choice, const Reason *reasons)
 {
-    const Target *target = &s->targets[pick->target];
+    const Tables *t = &graph->tables;
     Text sku, title, kind, category;
     int64_t probability;
-    int places[128];
-    int n = sorted_arrivals(s, target, places, 128);
-    if (!TEXT(t, sku_id, pick->sku_row, &sku) || !TEXT(t, sku_title, pick->sku_row, &title) ||
-        !TEXT(t, kind_title, target->kind, &kind) ||
-        !TEXT(t, category_name, t->kind_category[target->kind], &category) ||
-        !probability_of(t, r, &s->arrivals[places[0]], &probability))
+    if (!TEXT(t, sku_id, choice->sku_row, &sku) || !TEXT(t, sku_title, choice->sku_row, &title) ||
+        !TEXT(t, kind_title, choice->kind, &kind) ||
+        !TEXT(t, category_name, t->kind_category[choice->kind], &category) ||
+        !probability_of(t, &graph->records, &reasons[choice->first], &probability))
         return DAMAGED;
     if (!room(s, most(sku) + most(title) + most(kind) + most(category) + PRICE_ROOM + NAMES_OF_AN_ITEM))
         return FAILED;
@@ -243,15 +282,16 @@ static Status put_item(const Tables *t, const Records *r, const Asked *asked, Sc
     out = put_text(LITERAL(out, ",\"title\":"), title);
     out = put_text(LITERAL(out, ",\"kind\":"), kind);
     out = put_text(LITERAL(out, ",\"category\":"), category);
-    out = put_price(LITERAL(out, ",\"price\":"), t->sku_price[pick->sku_row]);
+    out = put_price(LITERAL(out, ",\"price\":"), t->sku_price[choice->sku_row]);
     if (out == NULL)
         return FAILED;
-    out = put_share(LITERAL(out, ",\"score\":"), score_of(t, target->weight));
+    out = put_share(LITERAL(out, ",\"score\":"), score_of(t, choice->weight));
     out = put_share(LITERAL(out, ",\"probability\":"), probability);
     out = LITERAL(out, ",\"paths\":[");
     s->n_text = out - s->text;
-    for (int i = 0; i < n; i++) {
-        Status status = i > 0 && !PUT(s, ",") ? FAILED : put_path(t, r, asked, s, places[i], target->kind);
+    for (int32_t i = choice->first; i < choice->end; i++) {
+        bool is_put = i == choice->first || PUT(s, ",");
+        Status status = is_put ? put_path(graph, asked, s, &reasons[i], choice->kind) : FAILED;
         if (status != OK)
             return status;
     }
@@ -272,24 +312,21 @@ static Status put_rationales(const Tables *t, const Asked *asked, Scratch *s)
     return OK;
 }
 
-PyObject *as_json(const Tables *t, const Records *r, const Asked *asked, Scratch *s, PyObject *unknown,
-                  PyObject *snapshot_id, Status *status)
+PyObject *as_json(const Graph *graph, const Asked *asked, Scratch *s, Found found, PyObject *unknown, Status *status)
 {
     s->n_text = 0;
-    bool is_put = PUT(s, "{\"snapshot_id\":") && put_python(s, snapshot_id) && PUT(s, ",\"items\":[");
+    bool is_put = PUT(s, "{\"snapshot_id\":") && put_python(s, graph->snapshot_id) && PUT(s, ",\"items\":[");
     *status = is_put ? OK : FAILED;
-    for (int64_t i = 0; *status == OK && i < s->n_picks; i++) {
-        if (i > 0 && !PUT(s, ","))
-            *status = FAILED;
-        else
-            *status = put_item(t, r, asked, s, &s->picks[i]);
+    for (int64_t i = 0; *status == OK && i < found.n_choices; i++) {
+        is_put = i == 0 || PUT(s, ",");
+        *status = is_put ? put_item(graph, asked, s, &found.choices[i], found.reasons) : FAILED;
     }
     if (*status != OK)
         return NULL;
     is_put = PUT(s, "],\"unknown_skus\":[");
     for (Py_ssize_t i = 0; is_put && i < PyList_GET_SIZE(unknown); i++)
         is_put = (i == 0 || PUT(s, ",")) && put_python(s, PyList_GET_ITEM(unknown, i));
-    *status = is_put && PUT(s, "],\"rationales\":[") ? put_rationales(t, asked, s) : FAILED;
+    *status = is_put && PUT(s, "],\"rationales\":[") ? put_rationales(&graph->tables, asked, s) : FAILED;
     if (*status == OK && !PUT(s, "]}"))
         *status = FAILED;
     return *status == OK ? PyBytes_FromStringAndSize(s->text, s->n_text) : NULL;

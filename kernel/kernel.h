@@ -102,10 +102,39 @@ typedef struct {
     int first, last, best; /* arrivals */
 } Target;
 
+/* A target among those that may be picked next. */
+typedef struct {
+    uint64_t weight;
+    int32_t kind;
+    int target;
+} Candidate;
+
+/* A product of a target, while products are picked. */
 typedef struct {
     int32_t sku_row;
     int target;
 } Pick;
+
+/* The heaviest path from a source to a product that was picked. */
+typedef struct {
+    uint64_t weight;
+    int32_t edge, via;
+    int32_t source, kind; /* place of the source, and its kind, -1 where it is a rationale */
+    int32_t seed;         /* place in the given SKUs, -1 where the source is a rationale */
+} Reason;
+
+/* A product that is recommended, with reasons[first] to reasons[end - 1], the heaviest first. */
+typedef struct {
+    uint64_t weight;
+    int32_t sku_row, kind;
+    int32_t first, end;
+} Choice;
+
+typedef struct {
+    const Choice *choices;
+    const Reason *reasons;
+    int64_t n_choices;
+} Found;
 
 typedef struct {
     int32_t phrase;
@@ -118,14 +147,18 @@ typedef struct {
     Arrival *arrivals;
     Target *targets;
     int *slots; /* hash table from kind to place in targets + 1 */
-    int *heap;  /* places in targets, the best on top */
+    Candidate *heap; /* the best on top */
     Pick *picks;
+    Choice *choices;
+    Reason *reasons;
     Taken *taken;
     int32_t *hidden; /* sku rows, ascending */
     char *text;
-    int64_t n_sources, n_arrivals, n_targets, n_heap, n_picks, n_taken, n_hidden, n_text;
-    int64_t sources_size, arrivals_size, targets_size, slots_size, heap_size, picks_size, taken_size, hidden_size,
-        text_size;
+    int64_t n_sources, n_arrivals, n_targets, n_heap, n_picks, n_choices, n_reasons, n_taken, n_hidden,
+        n_text;
+    int64_t sources_size, arrivals_size, targets_size, slots_size, heap_size, picks_size, choices_size,
+        reasons_size, taken_size, hidden_size, text_size;
+    uint64_t floor; /* about as many targets as are wanted weigh at least that; see pick */
 } Scratch;
 
 /* What is asked; see pkgraph.recommend.plain.Asked. */
@@ -143,13 +176,13 @@ typedef enum { OK = 0, DAMAGED, FAILED /* a Python error is set */ } Status;
 /* collect.c */
 int64_t row_of(const Tables *t, const char *key, int64_t length);
 Status find_sources(const Tables *t, const Asked *asked, Scratch *s, PyObject *unknown);
-Status collect_by_rows(const Tables *t, Scratch *s, int64_t max_row, bool *is_cut);
+Status collect_by_rows(const Tables *t, const Asked *asked, Scratch *s, int64_t max_row, bool *is_cut);
 Status collect_by_paths(const Tables *t, const Asked *asked, Scratch *s);
 
 /* pick.c */
 Status pick(const Tables *t, const Asked *asked, Scratch *s);
-bool heap_targets(Scratch *s);
-int pop_target(Scratch *s);
+bool heap_between(Scratch *s, uint64_t low, uint64_t end);
+Candidate pop_candidate(Scratch *s);
 
 /* merge.c */
 PyObject *merge_paths(const Tables *t, int64_t first, int64_t end, int64_t max_row, Status *status);

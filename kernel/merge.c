@@ -33,10 +33,10 @@ static Status merge_node(const Tables *t, Scratch *s, const Asked *all, int64_t 
     Status status = collect_by_paths(t, all, s);
     if (status != OK)
         return status;
-    if (!append(&columns[4], (uint32_t)s->n_targets) || !heap_targets(s))
+    if (!append(&columns[4], (uint32_t)s->n_targets) || !heap_between(s, 0, UINT64_MAX))
         return FAILED;
     for (int64_t i = 0; i < max_row && s->n_heap > 0; i++) {
-        const Target *target = &s->targets[pop_target(s)];
+        const Target *target = &s->targets[pop_candidate(s).target];
         if (!append_row(columns, target, &s->arrivals[target->best]))
             return FAILED;
     }

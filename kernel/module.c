@@ -3,19 +3,8 @@
 
 #include <structmember.h>
 
-enum { KERNEL_VERSION = 2, N_ARGUMENTS = 14 };
+enum { KERNEL_VERSION = 3, N_ARGUMENTS = 14 };
 enum { AS_PICKS = 0, AS_RECORDS, AS_JSON };
-
-typedef struct {
-    PyObject_HEAD
-    Tables tables;
-    Views views;
-    Records records;
-    PyObject *damaged, *snapshot_id;
-    int64_t max_row;
-    uint32_t all_types;
-    Scratch *scratch; /* NULL while a question is at work: another one then makes its own */
-} Graph;
 
 static bool find_slots(PyTypeObject *type, PyObject *names, Py_ssize_t *at, int n)
 {
@@ -61,26 +50,30 @@ static bool take_types(Graph *self, PyObject *names)
 static int graph_init(Graph *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"arrays", "snapshot_id", "relation_types", "shares_a_purpose", "max_row",
-                            "item",   "item_fields", "path",           "path_fields",      "damaged", NULL};
-    PyObject *arrays, *snapshot_id, *types, *item, *item_fields, *path, *path_fields, *damaged;
+                            "item",   "item_fields", "path",           "path_fields",      "answer",
+                            "answer_fields", "damaged", NULL};
+    PyObject *arrays, *snapshot_id, *types, *item, *item_fields, *path, *path_fields, *answer, *answer_fields,
+        *damaged;
     unsigned int shares;
     long long max_row;
     if (self->snapshot_id != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a graph is made once");
         return -1;
     }
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!UO!ILO!OO!OO", names, &PyDict_Type, &arrays, &snapshot_id,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!UO!ILO!OO!OO!OO", names, &PyDict_Type, &arrays, &snapshot_id,
                                      &PyTuple_Type, &types, &shares, &max_row, &PyType_Type, &item, &item_fields,
-                                     &PyType_Type, &path, &path_fields, &damaged))
+                                     &PyType_Type, &path, &path_fields, &PyType_Type, &answer, &answer_fields, &damaged))
         return -1;
     self->damaged = Py_NewRef(damaged);
     self->snapshot_id = Py_NewRef(snapshot_id);
     self->max_row = max_row;
     self->records.item = (PyTypeObject *)Py_NewRef(item);
     self->records.path = (PyTypeObject *)Py_NewRef(path);
+    self->records.answer = (PyTypeObject *)Py_NewRef(answer);
     self->records.micro = 1e6;
     if (!take_types(self, types) || !take_arrays(arrays, true, &self->tables, &self->views) ||
         !find_slots(self->records.item, item_fields, self->records.item_at, N_ITEM_FIELDS) ||
+        !find_slots(self->records.answer, answer_fields, self->records.answer_at, N_ANSWER_FIELDS) ||
         !find_slots(self->records.path, path_fields, self->records.path_at, N_PATH_FIELDS))
         return -1;
     self->tables.shares_a_purpose = shares;
@@ -100,6 +93,7 @@ static void graph_dealloc(Graph *self)
         Py_XDECREF(self->records.types[i]);
     Py_XDECREF(self->records.item);
     Py_XDECREF(self->records.path);
+    Py_XDECREF(self->records.answer);
     Py_XDECREF(self->damaged);
     Py_XDECREF(self->snapshot_id);
     PyTypeObject *type = Py_TYPE(self);
@@ -107,7 +101,7 @@ static void graph_dealloc(Graph *self)
     Py_DECREF(type);
 }
 
-static PyObject *raise(const Graph *self, Status status)
+PyObject *raise_status(const Graph *self, Status status)
 {
     if (status == DAMAGED && !PyErr_Occurred())
         PyErr_SetString(self->damaged, "An array of the snapshot names what it does not hold.");
@@ -168,7 +162,7 @@ static Status find_picks(const Graph *self, const Asked *asked, Scratch *s, PyOb
     bool is_cut = true;
     bool fits = asked->types == asked->all_types && asked->min_probability <= 0 && asked->k <= self->max_row;
     if (status == OK && fits) {
-        status = collect_by_rows(t, s, self->max_row, &is_cut);
+        status = collect_by_rows(t, asked, s, self->max_row, &is_cut);
         if (status == OK)
             status = pick(t, asked, s);
         if (status != OK || s->n_picks == asked->k || !is_cut)
@@ -193,23 +187,71 @@ static PyObject *sources_of(const Scratch *s)
     return sources;
 }
 
-static PyObject *answered(const Graph *self, const Asked *asked, Scratch *s, PyObject *unknown, long how)
+static PyObject *answered(Graph *self, const Asked *asked, Scratch *s, PyObject *unknown, long how)
 {
     Status status = find_picks(self, asked, s, unknown);
-    PyObject *found = NULL;
     if (status != OK)
-        return raise(self, status);
+        return raise_status(self, status);
+    Found found = {s->choices, s->reasons, s->n_choices};
     if (how == AS_PICKS)
-        return Py_BuildValue("(NNO)", as_picks(s), sources_of(s), unknown);
-    fetch_picks(&self->tables, s);
-    if (how == AS_JSON) {
-        found = as_json(&self->tables, &self->records, asked, s, unknown, self->snapshot_id, &status);
-        return found != NULL ? found : raise(self, status);
-    }
-    found = as_records(&self->tables, &self->records, asked, s, &status);
-    if (found == NULL)
-        return raise(self, status);
-    return Py_BuildValue("(NN)", found, PyList_AsTuple(unknown));
+        return Py_BuildValue("(NNO)", as_picks(found), sources_of(s), unknown);
+    if (how == AS_RECORDS)
+        return as_records(self, asked, found, unknown);
+    fetch_found(&self->tables, found);
+    PyObject *text = as_json(self, asked, s, found, unknown, &status);
+    return text != NULL ? text : raise_status(self, status);
+}
+
+/* The answer, in working memory that a question inside this one does not touch. */
+static PyObject *answered_in_scratch(Graph *self, const Asked *asked, long how)
+{
+    PyObject *unknown = PyList_New(0), *found = NULL;
+    Scratch *s = self->scratch != NULL ? self->scratch : PyMem_RawCalloc(1, sizeof *s);
+    self->scratch = NULL;
+    if (s == NULL)
+        PyErr_NoMemory();
+    else if (unknown != NULL)
+        found = answered(self, asked, s, unknown, how);
+    if (self->scratch == NULL)
+        self->scratch = s;
+    else
+        free_scratch(s);
+    Py_XDECREF(unknown);
+    return found;
+}
+
+enum { MAX_SEEDS = 100 };
+
+/* simple(how, skus, k): what is asked most, without the way through Python; None where it is no such question. */
+static PyObject *graph_simple(Graph *self, PyObject *const *args, Py_ssize_t n)
+{
+    if (n != 3)
+        return PyErr_Format(PyExc_TypeError, "simple takes 3 arguments");
+    PyObject *skus = args[1];
+    if ((!PyList_CheckExact(skus) && !PyTuple_CheckExact(skus)) || PySequence_Fast_GET_SIZE(skus) > MAX_SEEDS ||
+        !PyLong_CheckExact(args[2]))
+        Py_RETURN_NONE;
+    int overflows;
+    long k = PyLong_AsLongAndOverflow(args[2], &overflows);
+    if (overflows != 0 || k < 1 || k > self->max_row)
+        Py_RETURN_NONE;
+    PyObject *nothing = PyTuple_New(0);
+    Asked asked = {
+        .skus = skus,
+        .steps = Py_None,
+        .rationales = nothing,
+        .categories = Py_None,
+        .exclude = nothing,
+        .available = Py_None,
+        .k = k,
+        .max_per_kind = 1,
+        .max_per_phrase = 1,
+        .types = self->all_types,
+        .all_types = self->all_types,
+    };
+    PyObject *found = nothing == NULL ? NULL : answered_in_scratch(self, &asked, PyLong_AsLong(args[0]));
+    Py_XDECREF(nothing);
+    return found;
 }
 
 /* answer(how, *asked): how is 0 for picks, 1 for records, 2 for JSON. */
@@ -223,28 +265,19 @@ static PyObject *graph_answer(Graph *self, PyObject *const *args, Py_ssize_t n)
     PyObject *skus = PySequence_Fast(a[0], "seeds are a list of SKUs");
     PyObject *rationales = PySequence_Fast(a[2], "rationales are a list of rows");
     PyObject *exclude = PySequence_Fast(a[8], "exclude is a list of SKUs");
-    PyObject *unknown = PyList_New(0), *found = NULL;
-    Scratch *s = self->scratch != NULL ? self->scratch : PyMem_RawCalloc(1, sizeof *s);
-    self->scratch = NULL;
-    if (s == NULL)
-        PyErr_NoMemory();
-    else if (skus != NULL && rationales != NULL && exclude != NULL && unknown != NULL) {
+    PyObject *found = NULL;
+    if (skus != NULL && rationales != NULL && exclude != NULL) {
         asked.skus = skus;
         asked.rationales = rationales;
         asked.exclude = exclude;
         if (PySequence_Fast_GET_SIZE(skus) + PySequence_Fast_GET_SIZE(rationales) > 128)
             PyErr_SetString(PyExc_ValueError, "too many seeds");
         else if (!(how == -1 && PyErr_Occurred()) && read_asked(self, a, &asked))
-            found = answered(self, &asked, s, unknown, how);
+            found = answered_in_scratch(self, &asked, how);
     }
-    if (self->scratch == NULL)
-        self->scratch = s;
-    else
-        free_scratch(s);
     Py_XDECREF(skus);
     Py_XDECREF(rationales);
     Py_XDECREF(exclude);
-    Py_XDECREF(unknown);
     return found;
 }
 
@@ -252,6 +285,8 @@ static PyMethodDef graph_methods[] = {
     {"row_of", (PyCFunction)graph_row_of, METH_O, "Row of a SKU, -1 where the snapshot does not know it."},
     {"answer", (PyCFunction)(void (*)(void))graph_answer, METH_FASTCALL,
      "answer(how, *asked): picks (0), records (1) or JSON (2)."},
+    {"simple", (PyCFunction)(void (*)(void))graph_simple, METH_FASTCALL,
+     "simple(how, skus, k): the same where nothing else is asked; None where it must be asked in full."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -307,7 +342,7 @@ static PyMethodDef module_methods[] = {
 
 static int module_exec(PyObject *module)
 {
-    PyObject *type = PyType_FromSpec(&graph_spec);
+    PyObject *type = PyType_Ready(&LaterType) < 0 ? NULL : PyType_FromSpec(&graph_spec);
     if (type == NULL || PyModule_AddObjectRef(module, "Graph", type) < 0) {
         Py_XDECREF(type);
         return -1;

@@ -3,20 +3,21 @@
 
 #include <stdlib.h>
 
-/* Whether a target comes before another: the heavier, of equals the lower kind. */
-static bool is_before(const Scratch *s, int one, int other)
+enum { BATCH = 16 };
+
+/* Whether a candidate comes before another: the heavier, of equals the lower kind. */
+static inline bool is_before(const Candidate *a, const Candidate *b)
 {
-    const Target *a = &s->targets[one], *b = &s->targets[other];
     return a->weight != b->weight ? a->weight > b->weight : a->kind < b->kind;
 }
 
 static void sink(Scratch *s, int64_t place)
 {
-    int item = s->heap[place];
+    Candidate item = s->heap[place];
     for (int64_t child = 2 * place + 1; child < s->n_heap; child = 2 * place + 1) {
-        if (child + 1 < s->n_heap && is_before(s, s->heap[child + 1], s->heap[child]))
+        if (child + 1 < s->n_heap && is_before(&s->heap[child + 1], &s->heap[child]))
             child++;
-        if (!is_before(s, s->heap[child], item))
+        if (!is_before(&s->heap[child], &item))
             break;
         s->heap[place] = s->heap[child];
         place = child;
@@ -24,21 +25,25 @@ static void sink(Scratch *s, int64_t place)
     s->heap[place] = item;
 }
 
-bool heap_targets(Scratch *s)
+/* A heap of the targets that weigh at least `low` and less than `end`. */
+bool heap_between(Scratch *s, uint64_t low, uint64_t end)
 {
     if (!RESERVE(s, heap, s->n_targets))
         return false;
-    for (int64_t i = 0; i < s->n_targets; i++)
-        s->heap[i] = (int)i;
-    s->n_heap = s->n_targets;
+    s->n_heap = 0;
+    for (int64_t i = 0; i < s->n_targets; i++) {
+        const Target *target = &s->targets[i];
+        if (target->weight >= low && target->weight < end)
+            s->heap[s->n_heap++] = (Candidate){target->weight, target->kind, (int)i};
+    }
     for (int64_t i = s->n_heap / 2; i-- > 0;)
         sink(s, i);
     return true;
 }
 
-int pop_target(Scratch *s)
+Candidate pop_candidate(Scratch *s)
 {
-    int best = s->heap[0];
+    Candidate best = s->heap[0];
     s->heap[0] = s->heap[--s->n_heap];
     if (s->n_heap > 0)
         sink(s, 0);
@@ -195,10 +200,20 @@ static bool pick_is_before(const Scratch *s, const Pick *one, const Pick *other)
     return first != second ? first > second : one->sku_row < other->sku_row;
 }
 
+static bool are_sorted(const Scratch *s)
+{
+    for (int64_t i = 1; i < s->n_picks; i++)
+        if (pick_is_before(s, &s->picks[i], &s->picks[i - 1]))
+            return false;
+    return true;
+}
+
 /* By weight, ties by SKU. They come by weight already: only equals move. */
 static bool sort_picks(Scratch *s)
 {
     int64_t n = s->n_picks;
+    if (are_sorted(s))
+        return true;
     if (!RESERVE(s, picks, 2 * n))
         return false;
     Pick *from = s->picks, *to = s->picks + n;
@@ -221,28 +236,111 @@ static bool sort_picks(Scratch *s)
     return true;
 }
 
-Status pick(const Tables *t, const Asked *asked, Scratch *s)
+/* Ask for what picking will read of some candidates: they wait for the memory together, not one by one. */
+static Status fetch_candidates(const Tables *t, Scratch *s, const Candidate *candidates, int n)
 {
-    s->n_picks = s->n_taken = 0;
-    if (!heap_targets(s))
-        return FAILED;
-    while (s->n_heap > 0) {
-        uint64_t next = s->targets[s->heap[0]].weight;
-        if (s->n_picks >= asked->k && next < s->targets[s->picks[asked->k - 1].target].weight)
-            break;
-        Status status = try_target(t, asked, s, pop_target(s));
+    for (int i = 0; i < n; i++) {
+        Arrival *best = &s->arrivals[s->targets[candidates[i].target].best];
+        Status status = follow(t, best);
+        if (status != OK)
+            return status;
+        FETCH(&t->kind_sku_offsets[candidates[i].kind]);
+        FETCH(&t->edge_target[best->edge]);
+        FETCH(&t->edge_phrase[best->edge]);
+        FETCH(&t->edge_rationale[best->edge]);
+        FETCH(&t->explanation_at[best->edge]);
+        FETCH(&t->edge_statement_offsets[best->edge]);
+    }
+    for (int i = 0; i < n; i++) {
+        int64_t first = t->kind_sku_offsets[candidates[i].kind];
+        if (is_row(first, t->n_kind_skus))
+            FETCH(&t->kind_skus[first]);
+    }
+    return OK;
+}
+
+/* Whether there are enough: what comes next is lighter than all of them. */
+static bool is_enough(const Asked *asked, const Scratch *s, uint64_t next)
+{
+    return s->n_picks >= asked->k && next < s->targets[s->picks[asked->k - 1].target].weight;
+}
+
+static Status try_heap(const Tables *t, const Asked *asked, Scratch *s)
+{
+    Candidate batch[BATCH];
+    while (s->n_heap > 0 && !is_enough(asked, s, s->heap[0].weight)) {
+        int n = 0;
+        while (n < BATCH && n <= asked->k - s->n_picks && s->n_heap > 0)
+            batch[n++] = pop_candidate(s);
+        if (n == 0)
+            batch[n++] = pop_candidate(s);
+        Status status = fetch_candidates(t, s, batch, n);
+        for (int i = 0; i < n && status == OK && !is_enough(asked, s, batch[i].weight); i++)
+            status = try_target(t, asked, s, batch[i].target);
         if (status != OK)
             return status;
     }
+    return OK;
+}
+
+/* The reasons of a target, by weight, ties by source: the arrivals come by source. */
+static Status add_reasons(const Tables *t, Scratch *s, const Target *target)
+{
+    int64_t first = s->n_reasons;
+    for (int at = target->first; at >= 0; at = s->arrivals[at].next) {
+        Arrival *arrival = &s->arrivals[at];
+        const Source *source = &s->sources[arrival->source];
+        Status status = follow(t, arrival);
+        if (status != OK || !RESERVE(s, reasons, s->n_reasons + 1))
+            return status != OK ? status : FAILED;
+        int64_t place = s->n_reasons++;
+        for (; place > first && s->reasons[place - 1].weight < arrival->weight; place--)
+            s->reasons[place] = s->reasons[place - 1];
+        s->reasons[place] = (Reason){
+            .weight = arrival->weight,
+            .edge = arrival->edge,
+            .via = arrival->via,
+            .source = arrival->source,
+            .kind = source->node < t->n_kinds ? (int32_t)source->node : -1,
+            .seed = source->seed,
+        };
+    }
+    return OK;
+}
+
+static Status choose(const Tables *t, Scratch *s)
+{
+    s->n_choices = s->n_reasons = 0;
+    if (!RESERVE(s, choices, s->n_picks))
+        return FAILED;
+    for (int64_t i = 0; i < s->n_picks; i++) {
+        const Target *target = &s->targets[s->picks[i].target];
+        int32_t first = (int32_t)s->n_reasons;
+        Status status = add_reasons(t, s, target);
+        if (status != OK)
+            return status;
+        s->choices[s->n_choices++] =
+            (Choice){target->weight, s->picks[i].sku_row, target->kind, first, (int32_t)s->n_reasons};
+    }
+    return OK;
+}
+
+Status pick(const Tables *t, const Asked *asked, Scratch *s)
+{
+    s->n_picks = s->n_taken = 0;
+    if (!heap_between(s, s->floor, UINT64_MAX))
+        return FAILED;
+    Status status = try_heap(t, asked, s);
+    if (status == OK && s->floor > 0 && !is_enough(asked, s, s->floor - 1)) { /* the light ones after all */
+        if (!heap_between(s, 0, s->floor))
+            return FAILED;
+        status = try_heap(t, asked, s);
+    }
+    if (status != OK)
+        return status;
     if (!sort_picks(s))
         return FAILED;
     if (s->n_picks > asked->k)
         s->n_picks = asked->k;
-    for (int64_t i = 0; i < s->n_picks; i++)
-        for (int at = s->targets[s->picks[i].target].first; at >= 0; at = s->arrivals[at].next) {
-            Status status = follow(t, &s->arrivals[at]);
-            if (status != OK)
-                return status;
-        }
-    return OK;
+    return choose(t, s);
 }

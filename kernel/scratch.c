@@ -24,6 +24,8 @@ void free_scratch(Scratch *s)
     PyMem_RawFree(s->slots);
     PyMem_RawFree(s->heap);
     PyMem_RawFree(s->picks);
+    PyMem_RawFree(s->choices);
+    PyMem_RawFree(s->reasons);
     PyMem_RawFree(s->taken);
     PyMem_RawFree(s->hidden);
     PyMem_RawFree(s->text);

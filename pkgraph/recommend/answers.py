@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,30 @@ class Recommendation:
         return self.paths[0]
 
 
+class _ItemsWhenRead:
+    """The kernel leaves `items` empty until they are read: their texts take longer than finding them."""
+
+    __slots__ = ("_later",)
+
+    if not TYPE_CHECKING:  # a type checker would take every name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "items":
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            items = self._later.items()
+            object.__setattr__(self, "items", items)
+            return items
+
+
 @dataclass(frozen=True, slots=True)
-class Recommendations:
+class Recommendations(_ItemsWhenRead):
     """An answer.
 
+    Its snapshot stays mapped for as long as it lives.
+
     Attributes:
-        items: Best first; ties by SKU.
+        items: Best first; ties by SKU. Made when they are first read, where a damaged snapshot raises
+            SnapshotDamaged.
         unknown_skus: Seeds that the snapshot does not know, as given.
         rationales: Rationales that the asked purpose was resolved to; empty where none fits.
         snapshot_id: The graph that answered, wholly.

@@ -16,6 +16,7 @@ from pkgraph.snapshot.layout import MAX_ROW, RELATION_TYPES, to_arrays
 from pkgraph.snapshot.paths import SHARED_TYPES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
 
     from pkgraph.snapshot.layout import Sections
@@ -43,6 +44,8 @@ class CompiledEngine(PlainEngine):
             item_fields=_names(Recommendation),
             path=Path,
             path_fields=_names(Path),
+            answer=Recommendations,
+            answer_fields=(*_names(Recommendations), "_later"),
             damaged=SnapshotDamaged,
         )
 
@@ -62,13 +65,19 @@ class CompiledEngine(PlainEngine):
             return Source(node, None)
         return Source(node, asked.skus[seed], WEIGHT_STEPS if asked.steps is None else asked.steps[seed])
 
+    def simple(self, skus: Sequence[str], k: int) -> Recommendations | None:
+        found: Recommendations | None = self._graph.simple(RECORDS, skus, k)
+        return found
+
+    def simple_json(self, skus: Sequence[str], k: int) -> bytes | None:
+        found: bytes | None = self._graph.simple(JSON, skus, k)
+        return found
+
     def answer(self, asked: Asked, diversity: float) -> Recommendations:
         if diversity:
             return super().answer(asked, diversity)
-        items, unknown = self._graph.answer(RECORDS, *asked)
-        texts = self._sections.rationale_texts
-        rationales = tuple(texts[row] for row in asked.rationales) if asked.rationales else ()
-        return Recommendations(items, unknown, rationales, self._snapshot_id)
+        answer: Recommendations = self._graph.answer(RECORDS, *asked)
+        return answer
 
     def answer_json(self, asked: Asked, diversity: float) -> bytes:
         if diversity:

@@ -71,6 +71,14 @@ class PlainEngine:
     def row_of(self, sku: str) -> int:
         return row_of(self._sections, sku)
 
+    def simple(self, skus: Sequence[str], k: int) -> Recommendations | None:  # noqa: ARG002 - see CompiledEngine
+        """The answer where nothing but seeds and k is asked; None where it must be asked in full."""
+        return None
+
+    def simple_json(self, skus: Sequence[str], k: int) -> bytes | None:  # noqa: ARG002 - see CompiledEngine
+        """The same as JSON."""
+        return None
+
     def picks(self, asked: Asked) -> tuple[list[Pick], tuple[Source, ...], tuple[str, ...]]:
         """The chosen products, the sources that their ways name, and the unknown seeds."""
         sources, unknown = sources_of(self._sections, asked)

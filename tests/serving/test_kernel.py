@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from pkgraph.errors import SnapshotDamaged
 from pkgraph.kernel import kernel
+from pkgraph.recommend.answers import Recommendations
 from pkgraph.recommend.compiled import CompiledEngine, engine_for
 from pkgraph.recommend.graph import Graph
 from pkgraph.recommend.plain import Asked, PlainEngine
@@ -95,6 +99,50 @@ def test_a_question_inside_a_question_is_answered() -> None:
     assert set(inside) == {fast.answer_json(inner, 0.0)}
 
 
+def test_items_are_made_when_they_are_read_and_an_answer_is_whole_however_it_is_used() -> None:
+    compiled = graph_of()
+    fast, plain = compiled_engine(compiled.sections), PlainEngine(compiled.sections, "0123456789ab")
+    seeds = ["f1", "nothing"]
+    asked = asked_of(compiled, seeds, {})
+    late, expected = fast.answer(asked, 0.0), plain.answer(asked, 0.0)
+    seeds.clear()  # what was asked is not what the caller's list says later
+    assert pickle.loads(pickle.dumps(late)) == copy.copy(late) == expected  # noqa: S301 - of our own
+    assert asdict(fast.answer(asked_of(compiled, ["f1", "nothing"], {}), 0.0)) == asdict(expected)
+    assert hash(late) == hash(expected)
+    assert late.items is late.items
+    with pytest.raises(AttributeError, match="no attribute 'item'"):
+        late.item  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="_later"):
+        object.__new__(Recommendations).items  # noqa: B018 - one that nobody filled
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_short_way_answers_what_the_long_way_answers(seed: int) -> None:
+    compiled, random = random_graph(seed), np.random.default_rng(seed)
+    fast = compiled_engine(compiled.sections)
+    for _ in range(10):
+        seeds, k = random_question(random, compiled)[0], int(random.integers(1, 33))
+        asked = asked_of(compiled, seeds, {"k": k})
+        assert fast.simple(seeds, k) == fast.answer(asked, 0.0)
+        assert fast.simple_json(tuple(seeds), k) == fast.answer_json(asked, 0.0)
+
+
+def test_what_is_no_simple_question_takes_the_long_way_and_is_refused_there() -> None:
+    fast = compiled_engine(graph_of().sections)
+    others: list[tuple[Any, Any]] = [
+        ("f1", 10),
+        (["f1"], 0),
+        (["f1"], 33),
+        (["f1"], 1 << 80),
+        (["f1"] * 101, 10),
+    ]
+    for seeds, k in others:
+        assert fast.simple(seeds, k) is None
+    with pytest.raises(TypeError, match="a SKU is a text"):
+        fast.simple([1], 10)  # type: ignore[list-item]
+
+
 def damaged(sections: Sections, random: np.random.Generator) -> Sections:
     """The sections with a few values overwritten: small ones, far ones, negative ones."""
     arrays = {name: array.copy() for name, array in to_arrays(sections).items()}
@@ -118,7 +166,7 @@ def test_a_damaged_snapshot_is_an_error_or_an_answer_never_a_crash(seed: int) ->
         asked = asked_of(compiled, seeds, {**options, "purpose": None, "diversity": 0.0})
         for answer in (fast.answer, fast.answer_json):
             try:
-                answer(asked, 0.0)
+                repr(answer(asked, 0.0))  # records are made when they are read
             except SnapshotDamaged:
                 continue
 
