@@ -11,7 +11,7 @@ export UV_SYSTEM_CERTS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 # What the tests run against and no Python package ships.
-SERVICES := postgresql strace
+SERVICES := postgresql strace chromium
 
 .PHONY: services help graph local-llm test test-all ui serve check bench bench-gate bench-llm bench-refresh bench-serve clean setup lock openapi
 

@@ -24,7 +24,7 @@ from pkgraph.errors import GateRefused
 from pkgraph.labels.standing import audit_labels
 from pkgraph.recommend import Graph
 from pkgraph.recommend.showcase import showcase
-from pkgraph.snapshot import Published
+from pkgraph.snapshot import Published, claim_of
 from resources.answer_ledger import AnswerLedger
 from resources.artifacts import JUDGEMENT, Artifacts
 from resources.clock import Clock
@@ -184,24 +184,11 @@ def _report(published: Published, graph: Graph) -> dict[str, Any]:
         "n_rationales": manifest.counts["rationales"],
         "n_rules": len(published.gate.evaluated),
         "not_compiled": dg.MetadataValue.json(dict(manifest.intake.refused)),
-        "certificate": claim(certificate),
+        "certificate": claim_of(manifest),
         "certificate_record": dg.MetadataValue.json(dict(certificate or {})),
         "override": manifest.override or "none",
         "examples": dg.MetadataValue.md(_examples(graph)),
     }
-
-
-def claim(certificate: Mapping[str, Any] | None) -> str:
-    """The certificate as a sentence."""
-    if not certificate:
-        return "none: published uncertified"
-    beyond = certificate.get("n_beyond", 0)
-    said = (
-        f"at most {certificate['bound']:.2%} of the published relations are wrong, statement or mapping, "
-        f"with confidence {1 - certificate['delta']:.0%} ({certificate['n']} random pairs judged, "
-        f"{certificate['errors']} wrong and kept out)"
-    )
-    return f"{said}; {beyond} newer ones under drift test and audits" if beyond else said
 
 
 def _examples(graph: Graph) -> str:

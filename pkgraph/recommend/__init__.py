@@ -2,5 +2,6 @@
 
 from pkgraph.recommend.answers import Hit, Path, Product, Purpose, Recommendation, Recommendations
 from pkgraph.recommend.graph import Graph
+from pkgraph.recommend.shelf import Shelf
 
-__all__ = ["Graph", "Hit", "Path", "Product", "Purpose", "Recommendation", "Recommendations"]
+__all__ = ["Graph", "Hit", "Path", "Product", "Purpose", "Recommendation", "Recommendations", "Shelf"]

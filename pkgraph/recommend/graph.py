@@ -32,6 +32,7 @@ from pkgraph.recommend.question import (
     types_of,
 )
 from pkgraph.recommend.search import WHAT, search
+from pkgraph.recommend.shelf import Shelf, shelf_of
 from pkgraph.snapshot import Snapshot, open_published
 from pkgraph.snapshot.layout import Sections, to_arrays
 
@@ -232,6 +233,10 @@ class Graph:
     def knows(self, sku: str) -> bool:
         """Whether the snapshot holds this SKU."""
         return self._engine.row_of(sku) >= 0
+
+    def shelf(self, skus: Iterable[str]) -> Shelf:
+        """SKUs in stock, held small; `shelf(...).holds` is the `available` of this graph, and of no other."""
+        return shelf_of(self._engine.row_of, len(self._sections.sku_ids), skus)
 
     def warm(self) -> int:
         """Touch every page of the snapshot, so that no request waits for the disk or for a page's first use.

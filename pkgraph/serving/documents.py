@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import types
-from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from functools import cache
 from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from pkgraph.recommend.answers import Hit, Path, Purpose, Recommendation
+from pkgraph.recommend.answers import Hit, Path, Product, Purpose, Recommendation
+from pkgraph.serving.policy import policy_of
 from pkgraph.serving.problems import COMMON, Answer, as_json
 from pkgraph.serving.questions import MAX_TEXT, REQUIRED
 from pkgraph.serving.served import OUR_VERSION
+from pkgraph.snapshot import Statement
 
 if TYPE_CHECKING:
     from pkgraph.serving.fields import Field
@@ -67,6 +67,10 @@ SCHEMAS: Mapping[str, Any] = {
             "rationales": {"type": "array", "items": _TEXT},
         }
     ),
+    "CatalogProduct": _record(Product),
+    "Product": _closed({"snapshot_id": _TEXT, "product": {"$ref": "#/components/schemas/CatalogProduct"}}),
+    "Statement": _record(Statement),
+    "Statements": _closed({"snapshot_id": _TEXT, "statements": _list_of("Statement")}),
     "Purpose": _record(Purpose),
     "Rationales": _closed({"snapshot_id": _TEXT, "rationales": _list_of("Purpose"), "total": _COUNT}),
     "Hit": _record(Hit),
@@ -80,6 +84,7 @@ SCHEMAS: Mapping[str, Any] = {
             "certificate": {"type": ["object", "null"]},
             "is_certified": {"type": "boolean"},
             "override": _MAYBE_TEXT,
+            "claim": _TEXT,
             "counts": {"type": "object", "additionalProperties": _COUNT},
             "intake": _closed({"n_accepted": _COUNT, "refused": {"type": "object"}}),
             "inputs": {"type": "object"},
@@ -204,11 +209,6 @@ body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding
 h2{font-size:1.1rem;border-top:1px solid #ccc;padding-top:1rem}code,h2{font-family:ui-monospace,monospace}
 table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;vertical-align:top}
 """
-_POLICY = (
-    "content-security-policy: default-src 'none'; style-src 'sha256-"
-    + b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'\r\n"
-).encode()
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:
@@ -247,4 +247,4 @@ def docs_page(routes: tuple[Route, ...]) -> Answer:
         'and the stock list. <a href="/openapi.json">/openapi.json</a> says the same to programs.</p>'
         f"{''.join(map(_section, routes))}</html>"
     )
-    return _cached_for_an_hour(b"text/html; charset=utf-8", body.encode(), _POLICY)
+    return _cached_for_an_hour(b"text/html; charset=utf-8", body.encode(), policy_of(_STYLE))

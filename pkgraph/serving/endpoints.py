@@ -18,14 +18,18 @@ from pkgraph.serving.questions import (
     basket_options,
     item_options,
 )
+from pkgraph.snapshot import claim_of
 
 if TYPE_CHECKING:
+    from pkgraph.recommend.question import Available
     from pkgraph.serving.metrics import Metrics
     from pkgraph.serving.served import Current, Served
 
 Headers = Mapping[bytes, bytes]
 
 _JSON = b"content-type: application/json\r\n" + NO_STORE
+MAX_DIGITS = 10
+"""Digits of an edge's row; a snapshot has 2 ** 31 edges at most."""
 _PROMETHEUS = b"content-type: text/plain; version=0.0.4; charset=utf-8\r\n" + NO_STORE
 
 
@@ -97,14 +101,33 @@ def item(ask: Ask) -> Answer:
     return Answer(200, current.head, body)
 
 
+def product(ask: Ask) -> Answer:
+    """One product of the catalog, in stock or not."""
+    current = ask.current
+    found = current.graph.product(ask.value)
+    if found is None:
+        raise Problem(404, "unknown-sku", "The snapshot does not know this SKU.")
+    return _cached(ask, current, {"product": asdict(found)})
+
+
+def statements(ask: Ask) -> Answer:
+    """What the models said that became one edge, surest first; a path names its edge, for this snapshot."""
+    current, edge = ask.current, ask.value
+    is_row = edge.isascii() and edge.isdecimal() and len(edge) <= MAX_DIGITS
+    if not is_row or int(edge) >= current.graph.snapshot.n_edges:
+        raise Problem(404, "unknown-edge", "The snapshot has no such edge.")
+    found = [asdict(one) for one in current.graph.statements(int(edge))]
+    return _cached(ask, current, {"statements": found})
+
+
 def recommendations(ask: Ask) -> Answer:
     """Products that belong with a basket, or serve a purpose, or both; unknown SKUs are named."""
     current = ask.current
     options = basket_options(ask.body, ask.headers.get(b"content-type", b""))
     asked = frozenset(options.pop("available")) if "available" in options else None
-    available = current.available if asked is None else asked
+    available: Available | None = current.available if asked is None else asked
     if asked is not None and current.available is not None:
-        available = asked & current.available
+        available = frozenset(filter(current.available, asked))
     body = current.graph.recommend_json(options.pop("skus", ()), available=available, **options)
     return Answer(200, _JSON, body)
 
@@ -112,9 +135,9 @@ def recommendations(ask: Ask) -> Answer:
 def rationales(ask: Ask) -> Answer:
     """Every purpose of the graph, the most widely served first."""
     current, asked = ask.current, ask.fields(PAGE_FIELDS)
-    found, offset = current.graph.purposes(), asked["offset"]
-    page = [asdict(purpose) for purpose in found[offset : offset + asked["limit"]]]
-    return _cached(ask, current, {"rationales": page, "total": len(found)})
+    page = [asdict(purpose) for purpose in current.graph.purposes(asked["limit"], asked["offset"])]
+    total = len(current.graph.snapshot.sections.rationale_ids)
+    return _cached(ask, current, {"rationales": page, "total": total})
 
 
 def rationale_products(ask: Ask) -> Answer:
@@ -133,7 +156,7 @@ def search(ask: Ask) -> Answer:
     current, asked = ask.current, ask.fields(SEARCH_FIELDS)
     available, limit = current.available, asked["limit"]
     hits = current.graph.search(asked["q"], limit if available is None else MAX_K, what=asked.get("what"))
-    shown = [hit for hit in hits if available is None or hit.what != "product" or hit.id in available]
+    shown = [hit for hit in hits if available is None or hit.what != "product" or available(hit.id)]
     return _cached(ask, current, {"hits": [asdict(hit) for hit in shown[:limit]]})
 
 
@@ -149,6 +172,7 @@ def snapshot(ask: Ask) -> Answer:
         "certificate": manifest.certificate,
         "is_certified": manifest.certificate is not None and manifest.override is None,
         "override": manifest.override,
+        "claim": claim_of(manifest),
         "counts": {name: n for name, n in manifest.counts.items() if not name.endswith(".bytes")},
         "intake": {"n_accepted": manifest.intake.n_accepted, "refused": dict(manifest.intake.refused)},
         "inputs": dict(manifest.inputs),
@@ -170,7 +194,7 @@ def readyz(ask: Ask) -> Answer:
         "ready": is_ready,
         "snapshot_id": current.graph.snapshot_id if current else None,
         "sequence": ask.served.sequence,
-        "stock_skus": len(current.available) if current and current.available is not None else None,
+        "stock_skus": current.shelf.n_skus if current and current.shelf else None,
         "faults": [*ask.served.faults, *(["The server is stopping."] if ask.is_draining else [])],
     }
     return json_answer(body, 200 if is_ready else 503)

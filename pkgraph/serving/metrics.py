@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ROUTES = (
     "item",
+    "product",
+    "statements",
     "recommendations",
     "rationales",
     "rationale_products",
@@ -27,6 +29,7 @@ ROUTES = (
     "metrics",
     "openapi",
     "docs",
+    "explorer",
     "none",
 )
 METHODS = ("GET", "HEAD", "POST", "other")
@@ -46,7 +49,7 @@ CUTS = ("silent", "slow_request", "slow_reader", "idle", "full")
 GAUGES = {
     "http_connections": "Connections that are open.",
     "snapshot_sequence": "Number of the commit that answers; the lowest of the workers.",
-    "stock_skus": "SKUs of the stock list; 0 without a list.",
+    "stock_skus": "SKUs of the snapshot that the stock list holds; 0 without a list.",
     "faults": "What /readyz names as wrong: a refused commit, a refused stock list.",
 }
 _ADDED = frozenset({"http_connections"})

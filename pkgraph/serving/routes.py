@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from pkgraph.serving import endpoints, questions
 from pkgraph.serving.documents import docs_page, openapi_answer
 from pkgraph.serving.endpoints import Ask
+from pkgraph.serving.explorer import explorer_page
 from pkgraph.serving.fields import Field, bad
 from pkgraph.serving.problems import Answer, Problem
 
@@ -49,6 +50,11 @@ def _docs(_: Ask) -> Answer:
     return docs_page(ROUTES)
 
 
+def _explorer(_: Ask) -> Answer:
+    """A page to look around in the graph: search, recommendations, reasons, evidence."""
+    return explorer_page()
+
+
 ROUTES = (
     Route(
         "item",
@@ -57,6 +63,24 @@ ROUTES = (
         endpoints.item,
         "Recommendations",
         query=questions.ITEM_FIELDS,
+        problems=(400, 404, 503),
+        is_cached=True,
+    ),
+    Route(
+        "product",
+        "GET",
+        "/v1/items/{sku}",
+        endpoints.product,
+        "Product",
+        problems=(400, 404, 503),
+        is_cached=True,
+    ),
+    Route(
+        "statements",
+        "GET",
+        "/v1/edges/{edge}/statements",
+        endpoints.statements,
+        "Statements",
         problems=(400, 404, 503),
         is_cached=True,
     ),
@@ -113,6 +137,7 @@ ROUTES = (
     Route("metrics", "GET", "/metrics", endpoints.metrics, "text/plain"),
     Route("openapi", "GET", "/openapi.json", _openapi, "application/json"),
     Route("docs", "GET", "/docs", _docs, "text/html"),
+    Route("explorer", "GET", "/", _explorer, "text/html"),
 )
 
 _EXACT = {route.path.encode(): route for route in ROUTES if route.parameter is None}
@@ -143,7 +168,7 @@ def find_route(path: bytes) -> tuple[Route, str]:
     """
     for start, end, route in _OPEN:
         if path.startswith(start) and path.endswith(end) and len(path) >= len(start) + len(end):
-            return route, _decoded(path[len(start) : -len(end)])
+            return route, _decoded(path[len(start) : len(path) - len(end)])
     exact = _EXACT.get(path)
     if exact is None:
         raise Problem(404, "not-found", "There is nothing at this path; /docs lists what there is.")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkgraph.errors import InputError, SnapshotDamaged, SnapshotError
-from pkgraph.recommend import Graph
+from pkgraph.recommend import Graph, Shelf
 from pkgraph.serving.problems import COMMON
 from pkgraph.snapshot import RULES, Snapshot, open_published, open_record
 from pkgraph.snapshot.commits import find_record, sequences
@@ -29,13 +30,15 @@ class Current:
     """One graph under one stock list: a request takes it once, so no answer mixes two.
 
     Attributes:
-        available: SKUs that may be served; None: all.
+        shelf: SKUs that may be served; None: all.
+        available: What the shelf holds, as the recommender takes it.
         etag: Changes with the commit, the stock list and our version.
         head: Header lines of an answer from it.
     """
 
     graph: Graph
-    available: frozenset[str] | None
+    shelf: Shelf | None
+    available: Callable[[str], bool] | None
     etag: bytes
     head: bytes
 
@@ -45,7 +48,8 @@ def _current(graph: Graph, stock: Stock | None) -> Current:
     parts = [OUR_VERSION, str(record.sequence if record else 0), graph.snapshot_id]
     etag = f'"{"-".join([*parts, stock.digest] if stock else parts)}"'.encode()
     head = b"content-type: application/json\r\ncache-control: no-cache\r\netag: " + etag + b"\r\n" + COMMON
-    return Current(graph, stock.skus if stock else None, etag, head)
+    shelf = graph.shelf(stock.skus()) if stock else None
+    return Current(graph, shelf, shelf.holds if shelf else None, etag, head)
 
 
 def _warmed(snapshot: Snapshot) -> Graph:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,14 +29,19 @@ Mark = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """The SKUs that may be served.
+    """The SKUs that may be served, kept as text: every graph that is opened looks them up anew.
 
     Attributes:
+        lines: A SKU a line, in UTF-8.
         digest: First 12 hex characters of the SHA-256 of the file; part of every ETag.
     """
 
-    skus: frozenset[str]
+    lines: bytes
     digest: str
+
+    def skus(self) -> Iterator[str]:
+        """One SKU after another: a list of 2 million would leave 120 MB behind."""
+        return (line[:-1].decode(errors="surrogatepass") for line in BytesIO(self.lines))
 
 
 def mark_of(path: Path) -> Mark:
@@ -56,15 +62,19 @@ def _sku_of(line: str, number: int, path: Path) -> str | None:
     return sku if is_available else None
 
 
-def _skus(text: str, path: Path) -> Iterator[str]:
-    is_json = path.suffix == ".jsonl"
-    for number, line in enumerate(text.split("\n"), start=1):
+def _lines(text: str, path: Path) -> bytes:
+    """A SKU a line, whatever the file's own format."""
+    is_json, lines = path.suffix == ".jsonl", bytearray()
+    for number, line in enumerate(StringIO(text, newline="\n"), start=1):
         stripped = line.strip()
         sku = _sku_of(stripped, number, path) if stripped and is_json else stripped
-        if sku and len(sku) > MAX_SKU:
-            raise InputError(f"{path} line {number} is longer than a SKU, {MAX_SKU} characters.")
+        if sku and (len(sku) > MAX_SKU or "\n" in sku):
+            raise InputError(
+                f"{path} line {number} is no SKU: it has at most {MAX_SKU} characters on one line."
+            )
         if sku:
-            yield sku
+            lines += sku.encode(errors="surrogatepass") + b"\n"
+    return bytes(lines)
 
 
 def read_stock(path: Path) -> Stock:
@@ -85,12 +95,12 @@ def read_stock(path: Path) -> Stock:
     if before != after:
         raise InputError(f"{path} changed while it was read.", remedy="Write a new file and rename it over.")
     try:
-        skus = frozenset(_skus(raw.decode("utf-8-sig"), path))
+        lines = _lines(raw.decode("utf-8-sig"), path)
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no UTF-8 at byte {error.start}.") from error
-    if not skus:
+    if not lines:
         raise InputError(f"{path} names no SKU; the list before it stays.")
-    return Stock(skus, hashlib.sha256(raw).hexdigest()[:12])
+    return Stock(lines, hashlib.sha256(raw).hexdigest()[:12])
 
 
 class WatchedStock:

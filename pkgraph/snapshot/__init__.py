@@ -4,6 +4,7 @@ Reading and publishing need numpy and the standard library. Compiling needs Pola
 `pkgraph.snapshot.compile`. Recommending is not done here: see `pkgraph.recommend`.
 """
 
+from pkgraph.snapshot.claim import claim_of
 from pkgraph.snapshot.commits import Record, channel_root, current, open_published, open_record, snapshots
 from pkgraph.snapshot.difference import Difference, compare
 from pkgraph.snapshot.layout import HOLDS_BOTH_WAYS, CompiledGraph, Intake, Sections
@@ -27,6 +28,7 @@ __all__ = [
     "Snapshot",
     "Statement",
     "channel_root",
+    "claim_of",
     "compare",
     "current",
     "judge_by_rules",

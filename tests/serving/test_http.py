@@ -85,6 +85,7 @@ def test_search_answers(server: Server) -> None:
 def test_the_snapshot_says_what_it_was_made_from_and_that_it_has_no_certificate(server: Server) -> None:
     body = server.get("/v1/snapshot").json()
     assert (body["sequence"], body["certificate"], body["is_certified"]) == (1, None, False)
+    assert body["claim"] == "nothing is promised; published uncertified"
     assert body["counts"]["edges"] == 6
     assert body["inputs"]["models"] == ["model-a"]
 

@@ -12,9 +12,10 @@ import pytest
 
 from pkgraph.recommend import Graph
 from pkgraph.snapshot import rollback
+from pkgraph.snapshot.compile import compile_graph
 from tests.published import CREATED_AT, graph_of, publish_shop
 from tests.serving.server import Server, running
-from tests.shop import STATEMENTS
+from tests.shop import SHOP, STATEMENTS, accepted, products
 
 ITEM = "/v1/items/f1/recommendations"
 
@@ -155,6 +156,21 @@ def test_what_left_the_stock_list_is_never_served_again(tmp_path: Path) -> None:
         assert [hit["id"] for hit in server.get("/v1/search?q=carn&what=product").json()["hits"]] == []
         basket = {"skus": ["f1"], "available": ["c1", "v1"]}
         assert [i["sku"] for i in server.post("/v1/recommendations", json=basket).json()["items"]] == ["v1"]
+
+
+def test_the_stock_list_holds_for_the_next_graph_too(tmp_path: Path) -> None:
+    """The next graph knows a vase that this one does not; both know the cards, under other numbers."""
+    before = {kind: told for kind, told in SHOP.items() if kind != "vases"}
+    publish_shop(tmp_path / "graph", compile_graph(products(before), accepted(STATEMENTS[:1], shop=before)))
+    file = tmp_path / "available_skus.txt"
+    file.write_text("v1\nc1\nunheard-of\n")
+    with running(tmp_path / "graph", stock=file) as server:
+        assert skus(server) == ["c1"]
+        assert server.metric("pkgraph_stock_skus") == 1
+        publish_shop(tmp_path / "graph", version="2")
+        server.until("/readyz", lambda answer: answer.json()["sequence"] == 2)
+        assert skus(server) == ["c1", "v1"]
+        assert server.get("/readyz").json()["stock_skus"] == 2
 
 
 def _replace(file: Path, text: str) -> None:
