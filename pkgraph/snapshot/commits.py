@@ -6,6 +6,7 @@ root/snapshots/7-1f0c2b7d9a3e/            the arrays and their manifest
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import re
@@ -145,7 +146,8 @@ def read_record(root: Path, sequence: int, *, draft: Path | None = None) -> Reco
         raise SnapshotDamaged(f"{path} lacks what a commit holds: {error}.") from error
 
 
-def _readable(root: Path) -> Iterator[Record]:
+def readable(root: Path) -> Iterator[Record]:
+    """Every readable commit, newest first, read as it is asked for: there may be ten thousand."""
     for sequence in sequences(root):
         try:
             yield read_record(root, sequence)
@@ -155,7 +157,7 @@ def _readable(root: Path) -> Iterator[Record]:
 
 def snapshots(root: Path) -> list[Record]:
     """All readable commits, newest first; `is_present` says whether the snapshot is still there."""
-    return list(_readable(Path(root)))
+    return list(readable(Path(root)))
 
 
 def find_record(root: Path, target: int | str) -> Record:
@@ -164,14 +166,20 @@ def find_record(root: Path, target: int | str) -> Record:
     Raises:
         InputError: There is none; the remedy names those that are present.
     """
-    known = [record for record in snapshots(root) if record.is_present]
-    by_number = [record for record in known if str(record.sequence) == str(target)]
+    text = str(target)
+    if re.fullmatch("[0-9]{1,20}", text):  # a number is never taken for the beginning of an id
+        with contextlib.suppress(SnapshotDamaged):
+            record = read_record(Path(root), int(text))
+            if record.is_present and text == str(record.sequence):
+                return record
+    present = (record for record in readable(Path(root)) if record.is_present)
     is_id = isinstance(target, str) and len(target) >= MIN_ID
-    by_id = [record for record in known if is_id and record.snapshot_id.startswith(str(target))]
-    if by_number or by_id:  # a number is never taken for the beginning of an id
-        return (by_number or by_id)[0]
-    names = ", ".join(f"{record.sequence} ({record.snapshot_id})" for record in known) or "none"
-    raise InputError(f"There is no snapshot {target}.", remedy=f"Present: {names}.")
+    names = []
+    for record in present:
+        if is_id and record.snapshot_id.startswith(text):
+            return record
+        names.append(f"{record.sequence} ({record.snapshot_id})")
+    raise InputError(f"There is no snapshot {target}.", remedy=f"Present: {', '.join(names) or 'none'}.")
 
 
 def manifest_digest(path: Path) -> str:

@@ -11,7 +11,16 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
-from pkgraph.snapshot.commits import Record, commits_folder, sequences, snapshots, snapshots_folder
+from pkgraph.errors import SnapshotDamaged
+from pkgraph.snapshot.commits import (
+    Record,
+    commit_path,
+    commits_folder,
+    read_record,
+    readable,
+    snapshots,
+    snapshots_folder,
+)
 from pkgraph.snapshot.manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
@@ -22,14 +31,26 @@ def remove_leftovers(root: Path) -> None:
     """Remove half-written folders, and snapshots whose publisher died before the commit."""
     for draft in commits_folder(root).glob(".tmp-*"):
         draft.unlink()
-    readable = snapshots(root)
-    named = {record.path.name for record in readable}
-    # A commit that cannot be read still protects the snapshot that was made for it.
-    unreadable = {str(number) for number in sequences(root)} - {str(record.sequence) for record in readable}
-    for folder in list(snapshots_folder(root).iterdir()):
-        is_committed = folder.name in named or folder.name.partition("-")[0] in unreadable
-        if folder.name.startswith(".tmp-") or not is_committed:
+    strays = {folder.name: folder for folder in snapshots_folder(root).iterdir()}
+    for record in readable(root):  # the newest commits name all that is there, as a rule: few are read
+        strays.pop(record.path.name, None)
+        if all(name.startswith(".tmp-") for name in strays):
+            break
+    for name, folder in strays.items():
+        if name.startswith(".tmp-") or not _is_of_a_damaged_commit(root, name):
             shutil.rmtree(folder)
+
+
+def _is_of_a_damaged_commit(root: Path, name: str) -> bool:
+    """Whether the commit that it was made for is there and cannot be read: that still protects it."""
+    number = name.partition("-")[0]
+    if not number.isdecimal() or not commit_path(root, int(number)).exists():
+        return False
+    try:
+        read_record(root, int(number))
+    except SnapshotDamaged:
+        return True
+    return False
 
 
 def hold(folder: Path) -> None:

@@ -197,10 +197,13 @@ def test_going_back_is_a_new_commit_that_names_the_old_snapshot(by: str, tmp_pat
     assert [r.action for r in snapshots(tmp_path)] == ["rollback", "publish", "publish"]
 
 
-def test_going_back_to_what_is_not_there_changes_nothing_and_names_what_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", [7, 0, -1, "01", "9" * 5_000, "१", ""])
+def test_going_back_to_what_is_not_there_changes_nothing_and_names_what_is(
+    target: int | str, tmp_path: Path
+) -> None:
     first = publish_shop(tmp_path)
     with pytest.raises(InputError, match=first.snapshot_id):
-        rollback(tmp_path, 7, created_at=CREATED_AT)
+        rollback(tmp_path, target, created_at=CREATED_AT)
     assert len(snapshots(tmp_path)) == 1
 
 
