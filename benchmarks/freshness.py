@@ -145,6 +145,7 @@ def planned(shop: Shop, budget_usd: float, *, knows_volatility: bool = True) -> 
             price=Price(0, PROMPT_USD),
             is_live=True,
             budget_usd=budget_usd,
+            day_usd=np.inf,  # a category is refreshed whole here, or not at all
             planned_at=START + timedelta(days=day),
         )
         chosen = (report["plan"] == "refresh").to_numpy()

@@ -1,7 +1,9 @@
 """What refreshing one category costs against a full build: `python -m benchmarks.rebuild [--home FOLDER]`.
 
-Each line is one `pkgraph build` in a process of its own, imports included. One category has got new answers
-(the last statement of each is gone), then all that follows from it for the others is made as well.
+Each line is a process of its own, imports included: a `pkgraph build`, or what the daemon does, from the look
+that notices a category to the commit. One category has got new answers (the last statement of each is gone),
+then all that follows from it for the others is made as well. The shop certifies nothing, because new answers
+would wait for labels where something is certified, and then nothing of them would be published.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class Shop:
         for name in ANSWERS:
             (self.folder / name).write_bytes((PROJECT / "demo" / name).read_bytes())
         demo = PROJECT / "demo"
-        text = (demo / "pkgraph.toml").read_text(encoding="utf-8")
+        lines = (demo / "pkgraph.toml").read_text(encoding="utf-8").splitlines()
+        text = "\n".join(line for line in lines if not line.startswith("calibration"))
+        text += f'\n[freshness]\npublish_every_minutes = 0\naccept_uncertified = "{REASON}"\n'
         for path in demo.iterdir():
             if path.name not in ANSWERS:
                 text = text.replace(f'"{path.name}"', f'"{path}"')
@@ -65,12 +69,20 @@ class Shop:
 
     def build(self, *arguments: str) -> tuple[float, int, int]:
         """Wall seconds, new answers in the ledger, commits."""
+        code = "from pkgraph.cli import main; main()"
+        return self._timed("-c", code, "build", *arguments, "--accept-uncertified", REASON)
+
+    def play(self, key: str) -> tuple[float, int, int]:
+        """The same of the daemon, which notices that this category is not what it was refreshed with."""
+        return self._timed("-m", "benchmarks.played_refresh", key)
+
+    def _timed(self, *arguments: str) -> tuple[float, int, int]:
         before = self.n_answers()
-        command = [sys.executable, "-c", "from pkgraph.cli import main; main()", "build", *arguments]
         start = time.perf_counter()
         subprocess.run(
-            [*command, "--accept-uncertified", REASON],
+            [sys.executable, *arguments],
             env={**os.environ, "PKGRAPH_HOME": str(self.home.root)},
+            cwd=PROJECT,
             stdout=subprocess.DEVNULL,
             check=True,
         )
@@ -114,6 +126,8 @@ def main() -> None:
         key, prompt_ids = _middle_category(shop.home)
         shop.change_answers(prompt_ids)
         _line(f"one of the categories ({key})", shop.build("--category", key), full)
+        shop.change_answers(prompt_ids)
+        _line("... once more, by the daemon's sensors", shop.play(key), full)
         _line("... then what follows for all others", shop.build(), full)
 
 

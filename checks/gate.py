@@ -108,13 +108,13 @@ def _nothing_is_below(statements: pl.DataFrame, accepted: pl.DataFrame, judgemen
 
 def _no_product_is_made_up(candidate: Snapshot, products: pl.DataFrame) -> Outcome:
     ids = candidate.sections.sku_ids
-    strange = {ids[row] for row in range(len(ids))} ^ set(products["sku"])
+    strange = set(ids) ^ set(products["sku"])
     return _outcome("the_products_are_those_of_the_catalog", len(ids), strange)
 
 
 def _few_skus_are_lost(candidate: Snapshot, served: Collection[str], max_loss: float) -> Outcome:
     ids = candidate.sections.sku_ids
-    lost = set(served) - {ids[row] for row in range(len(ids))}
+    lost = set(served) - set(ids)
     too_many = len(lost) > max_loss * len(served)
     return Outcome(
         f"at_most_{max_loss:.0%}_of_the_served_skus_are_lost", len(ids), len(lost) if too_many else 0

@@ -6,7 +6,8 @@ import polars as pl
 from checks.gate import category_gate
 from pkg_assets.knowledge import drift_of_scored
 from pkg_assets.partitions import CATEGORIES, category_keys
-from pkg_assets.reporting import count_table, table_result, table_spec
+from pkg_assets.reporting import count_table, fingerprint, table_result, table_spec
+from pkg_assets.versions import ScoredFrom
 from pkgraph.tables import ACCEPTED_RELATIONS, SCORED_RELATIONS
 from resources.artifacts import JUDGEMENT, Artifacts
 from resources.table_store import TableStore
@@ -46,6 +47,7 @@ def scored_relations(
         SCORED_RELATIONS,
         scored,
         sample=("source_kind", "relation_type", "rationale", "target_kind", "probability", "reasons"),
+        version=ScoredFrom(fingerprint(mapped_relations), judgement.fingerprint).version,
         accepted_share=int(scored["is_accepted"].sum()) / max(scored.height, 1),
         covered_share=scored["is_covered"].mean() or 0.0,
         mean_probability=scored["probability"].mean() or 0.0,

@@ -11,6 +11,7 @@ from pkg_assets.acceptance import accepted_relations, scored_relations
 from pkg_assets.automation.categories import category_sensor
 from pkg_assets.automation.delivery import delivery_sensor
 from pkg_assets.automation.failures import alert_sensor, dead_run_sensor
+from pkg_assets.automation.judging import judging_sensor
 from pkg_assets.automation.measuring import measuring
 from pkg_assets.automation.nightly import nightly_plan
 from pkg_assets.automation.publishing import publish_sensor
@@ -90,7 +91,15 @@ JOBS = (
 )
 
 
-SENSORS = (delivery_sensor, category_sensor, publish_sensor, alert_sensor, dead_run_sensor, measuring)
+SENSORS = (
+    delivery_sensor,
+    category_sensor,
+    judging_sensor,
+    publish_sensor,
+    alert_sensor,
+    dead_run_sensor,
+    measuring,
+)
 SCHEDULES = (nightly_plan,)
 
 

@@ -8,7 +8,7 @@ the label files, and not that the evidence of one category counts the relations 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -117,9 +117,17 @@ class Steps:
         ids = {str(key): part["prompt_id"].sort() for (key,), part in prompts.group_by("category_key")}
         replays = [ReplayLanguageModel(m.name, m.answers) for m in self.settings.models if m.answers]
         asked = self.settings.prompts.model_dump_json()
+        # A run answers the prompts of its own category alone, so the marks of the others hold until theirs.
+        before = self._marks(prompts["prompt_id"])
 
-        def answers(key: str) -> str:
-            return self._answers(list(ids.get(key, ())), replays)
+        def answers(key: str, marks: Mapping[str, int]) -> str:
+            """Key of all answers to its prompts, in the ledger and in the files."""
+            own = list(ids.get(key, ()))
+            kept = sorted((prompt_id, marks[prompt_id]) for prompt_id in own if prompt_id in marks)
+            recorded = [
+                (one.name, one_id, repr(one.answer(Prompt(one_id, ())))) for one in replays for one_id in own
+            ]
+            return content_key("answers", repr(kept), repr(recorded))
 
         def distil(key: str) -> Made:
             inputs = {
@@ -127,10 +135,12 @@ class Steps:
                 "kinds": versions.get(key, "none"),
                 "prompts": content_key("prompts", asked, *ids.get(key, ())),
                 "models": self._models(),
-                "answers": answers(key),
-                MAPPING: kind_index_of(self.artifacts).fingerprint,
+                "answers": answers(key, before),
+                MAPPING: self.key_of("kind_index"),
             }
-            return self.make(DISTIL, key, inputs, late=lambda: {"answers": answers(key)})
+            return self.make(
+                DISTIL, key, inputs, late=lambda: {"answers": answers(key, self._marks(ids.get(key, ())))}
+            )
 
         return distil
 
@@ -272,14 +282,10 @@ class Steps:
         ]
         return content_key("models", *sorted(model.model_dump_json() for model in told))
 
-    def _answers(self, prompt_ids: list[str], replays: list[ReplayLanguageModel]) -> str:
-        """Key of all answers to these prompts, in the ledger and in the files."""
+    def _marks(self, prompt_ids: Iterable[str]) -> dict[str, int]:
+        """Prompt to the number of its newest answer in the ledger."""
         with AnswerLedger(home=str(self.home.root)).open() as ledger:
-            marks = ledger.marks(prompt_ids)
-        recorded = [
-            (one.name, key, repr(one.answer(Prompt(key, ())))) for one in replays for key in prompt_ids
-        ]
-        return content_key("answers", repr(sorted(marks.items())), repr(recorded))
+            return ledger.marks(prompt_ids)
 
     def _reviews(self) -> str:
         """Key of all that reviewers ever said, and of what was drawn for them."""

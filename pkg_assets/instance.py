@@ -12,6 +12,8 @@ import dagster as dg
 from pkgraph.home import Home
 
 # retry_on_asset_or_op_failure: a run that failed by a check must not be retried as if it were an accident.
+# run_monitoring: a run that never starts, or does not end when told to, must not hold one of the two places
+# for good. One may wait a day for a batch of prompts (docs/COSTS.md); after 30 h it waits for nothing.
 DAGSTER_YAML = """\
 telemetry:
   enabled: false
@@ -25,6 +27,13 @@ concurrency:
     granularity: op
   runs:
     max_concurrent_runs: 2
+run_monitoring:
+  enabled: true
+  start_timeout_seconds: 300
+  cancel_timeout_seconds: 180
+  max_runtime_seconds: 108000
+  free_slots_after_run_end_seconds: 300
+  poll_interval_seconds: 60
 freshness:
   enabled: true
 """

@@ -11,7 +11,7 @@ import dagster as dg
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pkgraph.tables import Table
 
@@ -44,15 +44,23 @@ def table_spec(table: Table, group: str, *, kinds: frozenset[str] = frozenset({"
 
 
 def table_result(
-    table: Table, frame: pl.DataFrame, *, sample: tuple[str, ...] = (), **metadata: Any
+    table: Table,
+    frame: pl.DataFrame,
+    *,
+    sample: tuple[str, ...] = (),
+    version: Callable[[str], str] = str,
+    **metadata: Any,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    """A table as an asset's value, under a version that follows from its content alone."""
+    """A table as an asset's value, under a version that follows from its content, by default alone."""
     frame = table.conform(frame)
     shown = {"dagster/row_count": frame.height, **metadata}
     if sample and not frame.is_empty():
         shown["sample"] = sample_rows(frame.select(sample))
     return dg.MaterializeResult(
-        asset_key=table.name, value=frame, metadata=shown, data_version=dg.DataVersion(fingerprint(frame))
+        asset_key=table.name,
+        value=frame,
+        metadata=shown,
+        data_version=dg.DataVersion(version(fingerprint(frame))),
     )
 
 

@@ -1,13 +1,16 @@
 """Stage 3: every prompt is answered, from the ledger or by a model; what is paid for is kept first."""
 
+from contextlib import suppress
 from datetime import datetime
 
 import dagster as dg
 import polars as pl
 from pydantic import Field
 
+from pkg_assets.budget import limits_of_daemon, limits_of_run, paid_for
 from pkg_assets.partitions import CATEGORIES
 from pkg_assets.reporting import count_table, counts, table_result, table_spec
+from pkgraph.errors import BudgetExceeded
 from pkgraph.settings import Settings
 from pkgraph.tables import LLM_RESPONSES
 from resources.answer_ledger import AnswerLedger
@@ -28,6 +31,10 @@ class AskConfig(dg.Config):
     is_unattended: bool = Field(
         default=False, description="Nobody started it: it shares the day's budget of the daemon."
     )
+    is_part: bool = Field(
+        default=False,
+        description="All of it is too dear for any day: what today's budget pays for, best sellers first.",
+    )
 
 
 @dg.asset(
@@ -40,28 +47,38 @@ def llm_responses(
     context: dg.AssetExecutionContext,
     config: AskConfig,
     prompts: pl.DataFrame,
+    catalog: pl.DataFrame,
     shop: Shop,
     language_models: LanguageModels,
     answer_ledger: AnswerLedger,
     clock: Clock,
 ) -> dg.MaterializeResult[pl.DataFrame]:
-    from pkg_assets.budget import limits_of_daemon, limits_of_run
     from pkgraph.llm import ask_all
     from pkgraph.relations import parse_status
 
-    settings, now = shop.settings(), clock.now()
-    alone = config.is_unattended
+    settings, now, models = shop.settings(), clock.now(), language_models.open()
+    alone, due = config.is_unattended, _due(config, prompts, settings, context.partition_key)
+    limits = limits_of_daemon(settings, now) if alone else limits_of_run(settings, context.run_id)
     with answer_ledger.open() as ledger:
-        responses = ask_all(
-            prompts,
-            language_models.open(),
-            ledger,
-            now=clock.now,
-            limits=limits_of_daemon(settings, now) if alone else limits_of_run(settings, context.run_id),
-            may_ask=language_models.may_ask,
-            parse_status=parse_status,
-            renew_before=_due(config, prompts, settings, context.partition_key),
-        )
+
+        def ask(some: pl.DataFrame, *, may_ask: bool) -> pl.DataFrame:
+            return ask_all(
+                some,
+                models,
+                ledger,
+                now=clock.now,
+                limits=limits,
+                may_ask=may_ask,
+                parse_status=parse_status,
+                renew_before=due,
+            )
+
+        if config.is_part:
+            worth = dict(catalog.group_by("kind_id").agg(pl.col("popularity").sum()).iter_rows())
+            # What is left may pay for the last prompts as they are expected, and not for their worst case.
+            with suppress(BudgetExceeded):
+                ask(paid_for(prompts, worth, due, settings, ledger, now), may_ask=language_models.may_ask)
+        responses = ask(prompts, may_ask=language_models.may_ask and not config.is_part)
     answered = responses.filter(pl.col("status") == "answered")
     return table_result(
         LLM_RESPONSES,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import dagster as dg
 
 from pkgraph import errors
 from pkgraph.errors import PkgraphError
+from resources.processes import is_alive, is_of_this_machine, lives, this_process
 
 # Set on every run of a build: a later one can tell a run that goes on from one whose process was killed.
 PID_TAG = "pkgraph/pid"
@@ -54,7 +54,7 @@ class Runner:
             instance=self.instance,
             partition_key=partition,
             run_config={**_QUIET, **({"ops": ops} if ops else {})},
-            tags={PID_TAG: str(os.getpid())},
+            tags={PID_TAG: this_process()},
             raise_on_error=False,
         )
         return result, None if result.success else _failure(result)
@@ -94,14 +94,15 @@ def failure_of_run(instance: dg.DagsterInstance, run_id: str) -> Failure:
 def dead_runs(instance: dg.DagsterInstance) -> list[dg.DagsterRun]:
     """Runs whose process was killed; Dagster itself leaves them as started where their server died too."""
     unfinished = instance.get_runs(filters=dg.RunsFilter(statuses=_UNFINISHED))
-    pids = {run.run_id: run.tags.get(PID_TAG) or _pid_told(instance, run) for run in unfinished}
-    return [run for run in unfinished if pids[run.run_id].isdigit() and not is_alive(int(pids[run.run_id]))]
+    return [run for run in unfinished if not _may_live(instance, run)]
 
 
-def _pid_told(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
-    """The process of this machine that the daemon started a run in, as its first event says; "" before."""
+def _may_live(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run's process lives, or is none of this machine."""
+    if name := run.tags.get(PID_TAG):
+        return lives(name) or not is_of_this_machine(name)
     if "localhost" not in run.tags.get(_LAUNCHED_BY, ""):
-        return ""
+        return True
     told = instance.get_records_for_run(
         run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT, limit=20
     ).records
@@ -109,8 +110,8 @@ def _pid_told(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
         event = record.event_log_entry.dagster_event
         pid = event.engine_event_data.metadata.get("pid") if event else None
         if pid is not None:
-            return str(pid.value)
-    return ""
+            return is_alive(int(str(pid.value)), since=record.event_log_entry.timestamp)
+    return True  # it is being started
 
 
 def sweep_dead_runs(instance: dg.DagsterInstance) -> int:
@@ -124,13 +125,3 @@ def sweep_dead_runs(instance: dg.DagsterInstance) -> int:
         instance.report_run_failed(run, "The process of this run was killed.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return len(dead)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -9,9 +9,8 @@ import dagster as dg
 import polars as pl
 from pydantic import Field
 
-from pkg_assets.budget import budget_left
+from pkg_assets.budget import budget_left, budget_of_a_day, live_models, price_of
 from pkg_assets.reporting import count_table, counts, sample_rows, table_result, table_spec
-from pkgraph.freshness.night import Price
 from pkgraph.home import Home
 from pkgraph.llm import ReplayLanguageModel
 from pkgraph.model import LanguageModel
@@ -20,7 +19,6 @@ from pkgraph.tables import STALENESS_REPORT
 from resources.answer_ledger import AnswerLedger
 from resources.clock import Clock
 from resources.language_models import LanguageModels
-from resources.prices import prices_of
 from resources.shop import Shop
 
 GROUP = "freshness"
@@ -58,12 +56,14 @@ def staleness_report(
         answered_at = ledger.answered_at(prompts["prompt_id"], models=live_models(settings))
         changed = changed_statements(ledger.renewed(), prompts)
         budget_usd = budget_left(settings, ledger, now)
+    day_usd = budget_of_a_day(settings)
     report = plan_night(
         staleness(kinds, prompts, answered_at, now=now),
         changed,
         price=price_of(settings),
         is_live=bool(live_models(settings)),
         budget_usd=budget_usd,
+        day_usd=day_usd,
         planned_at=datetime.fromisoformat(config.planned_at) if config.planned_at else None,
     )
     models = language_models.open()
@@ -76,7 +76,7 @@ def staleness_report(
         answer_files=_answer_files(models, prompts["prompt_id"]),
         **_costs(shop),
         **_open(report),
-        **_plan(report, budget_usd),
+        **_plan(report, budget_usd, day_usd),
     )
 
 
@@ -89,39 +89,43 @@ def _open(report: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def _plan(report: pl.DataFrame, budget_usd: float) -> dict[str, Any]:
-    """What is refreshed, and by name what is due and is not."""
+def _plan(report: pl.DataFrame, budget_usd: float, day_usd: float) -> dict[str, Any]:
+    """What is refreshed, and by name what is due and is not, or not all of it, with what would help."""
     chosen = report.filter(pl.col("plan") == "refresh")
-    left_out = report.filter(pl.col("plan").is_in(["over_budget", "unpriced", "recorded"]))
+    left_out = report.filter(pl.col("plan").is_in(["part", "over_budget", "unpriced", "recorded"]))
     shown = left_out.sort("benefit", "category_key", descending=[True, False]).select(
-        "category", "plan", "n_due", "age_days", "age_limit_days", "due_cost_usd"
+        "category", "plan", "n_due", "age_days", "age_limit_days", "due_cost_usd", remedy=_remedy(day_usd)
     )
+    planned_usd = float(chosen["due_cost_usd"].sum())
     return {
         "by_plan": count_table(counts(report, "plan"), "plan"),
         "oldest_days": float(report["age_days"].max() or 0),  # type: ignore[arg-type]
         "budget_left_usd": budget_usd,
-        "planned_cost_usd": float(chosen["due_cost_usd"].sum()),
+        "planned_cost_usd": budget_usd if "part" in report["plan"] else planned_usd,
         "n_left_out": left_out.height,
         "left_out_cost_usd": float(left_out["due_cost_usd"].sum()),
         "left_out": sample_rows(shown.head(MAX_SHOWN), MAX_SHOWN),
     }
 
 
+def _remedy(day_usd: float) -> pl.Expr:
+    dear = pl.format(
+        "dearer than a day's {} USD: best sellers first, day after day; raise daily_budget_usd to have all",
+        pl.lit(f"{day_usd:g}"),
+    )
+    return (
+        pl.when(pl.col("plan") == "recorded")
+        .then(pl.lit("name a live model in [[models]]"))
+        .when(pl.col("plan") == "unpriced")
+        .then(pl.lit("give the model's prices in [[models]]"))
+        .when(pl.col("due_cost_usd") > day_usd)
+        .then(dear)
+        .otherwise(pl.lit("none needed: what waits becomes more valuable; or raise daily_budget_usd"))
+    )
+
+
 # A page of the UI; the table has them all.
 MAX_SHOWN = 100
-
-
-def live_models(settings: Settings) -> list[str]:
-    return [model.name for model in settings.models if model.answers is None]
-
-
-def price_of(settings: Settings) -> Price | None:
-    """What a prompt costs when all live models are asked; None where one's price is not known."""
-    prices = [prices_of(model) for model in settings.models if model.answers is None]
-    known = [price for price in prices if price is not None]
-    if len(known) < len(prices):
-        return None
-    return Price(sum(price.input_usd for price in known), sum(price.output_usd for price in known))
 
 
 def prompts_by_category(kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame:

@@ -648,7 +648,7 @@ STALENESS_REPORT = Table(
         "plan": Column(
             pl.String,
             "What the night does with it; why not, where it is due and stays",
-            one_of=("fresh", "refresh", "over_budget", "unpriced", "recorded"),
+            one_of=("fresh", "refresh", "part", "over_budget", "unpriced", "recorded"),
         ),
         "planned_at": Column(
             pl.Datetime("us", "UTC"), "When the schedule chose it; null where none did", nullable=True

@@ -14,6 +14,7 @@ import dagster as dg
 from pydantic import Field
 
 from pkgraph.home import Home
+from resources.processes import is_alive
 
 
 @contextmanager
@@ -35,18 +36,8 @@ def _remove_leftovers(path: Path) -> None:
     """What killed writers of this machine left beside `path`; of other machines nothing is known."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.{glob.escape(platform.node())}.*.*"):
         writer = left.name.split(".")[-2]
-        if writer.isdigit() and not _is_alive(int(writer)):
+        if writer.isdigit() and not is_alive(int(writer)):
             left.unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 INDEX = "kind_index.json"

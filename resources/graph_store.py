@@ -40,5 +40,4 @@ class GraphStore(dg.ConfigurableResource[None]):
     def served_skus(self) -> frozenset[str]:
         """SKUs of the snapshot that is served now; none where nothing is."""
         served = self.served()
-        ids = served.sections.sku_ids if served else ()
-        return frozenset(ids[row] for row in range(len(ids)))
+        return frozenset(served.sections.sku_ids if served else ())

@@ -8,12 +8,13 @@ from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from pkg_assets.automation.asking import MAX_REQUESTS
-from pkg_assets.budget import budget_left
-from pkg_assets.staleness import live_models, price_of, prompts_by_category
+from pkg_assets.budget import budget_left, budget_of_a_day, live_models, price_of
+from pkg_assets.staleness import prompts_by_category
 from pkgraph.freshness.plan import EXPECTED_OUTPUT_TOKENS
 from pkgraph.model import PURPOSES
 from pkgraph.settings import Settings
@@ -23,7 +24,20 @@ from resources.answer_ledger import AnswerLedger
 CONSIDERED = 5 * MAX_REQUESTS
 
 
-def waiting_for_money(
+@dataclass(frozen=True, slots=True)
+class Affordable:
+    """What the day's budget says of changed categories.
+
+    Attributes:
+        held: Those that are not asked for now, with the reason.
+        parted: Those that no whole day pays for, and that are asked for in part.
+    """
+
+    held: Mapping[str, str]
+    parted: frozenset[str] = frozenset()
+
+
+def affordable(
     changed: Mapping[str, str],
     kinds: pl.DataFrame,
     settings: Settings,
@@ -31,8 +45,8 @@ def waiting_for_money(
     *,
     under_way: Collection[str],
     now: datetime,
-) -> dict[str, str]:
-    """Changed categories that are not asked for now, with the reason; those that cost nothing never wait.
+) -> Affordable:
+    """Which of the changed categories may be asked for now; those that cost nothing never wait.
 
     Args:
         changed: Category key to version, most urgent first.
@@ -44,27 +58,40 @@ def waiting_for_money(
     """
     if not live_models(settings):
         answered = _answered(_Replay(changed, kinds, settings))
-        return {key: "nobody recorded answers for it" for key in changed if key not in answered}
+        return Affordable({k: "nobody recorded answers for it" for k in changed if k not in answered})
     first = [key for key in changed if key in under_way]
     others = (key for key in changed if key not in under_way)
     considered = [*first, *islice(others, CONSIDERED)]
     costs, left = _open_costs(considered, kinds, settings, answer_ledger, now)
-    held = {}
+    day_usd, held, too_dear = budget_of_a_day(settings), dict[str, str](), list[str]()
     for key in considered:
-        cost = costs.get(key, 0.0)
-        if cost is None:
+        usd = costs[key].usd if key in costs else 0.0
+        if usd is None:
             held[key] = "the price of its prompts is not known"
-        elif cost > max(left, 0):
-            held[key] = "what is left of today's budget is too little"
+        elif usd <= max(left, 0):
+            left -= usd
+        elif usd > day_usd > 0:
+            too_dear.append(key)
         else:
-            left -= cost
-    return {**held, **{key: "its turn comes" for key in changed if key not in set(considered)}}
+            held[key] = "what is left of today's budget is too little"
+    # What the others leave; it would wait for good for a day that pays for all of it.
+    parted = [key for key in too_dear if (costs[key].usd or 0) / costs[key].n_prompts <= left][:1]
+    held |= {key: "dearer than a day's budget, which is used up" for key in too_dear if key not in parted}
+    late = {key: "its turn comes" for key in changed if key not in set(considered)}
+    return Affordable({**held, **late}, frozenset(parted))
+
+
+class Cost(NamedTuple):
+    """What the unanswered prompts of a category cost in US dollars, None without a price."""
+
+    usd: float | None
+    n_prompts: int
 
 
 def _open_costs(
     keys: Collection[str], kinds: pl.DataFrame, settings: Settings, answer_ledger: AnswerLedger, now: datetime
-) -> tuple[dict[str, float | None], float]:
-    """What the unanswered prompts of each category cost in USD, None without a price; and what is left."""
+) -> tuple[dict[str, Cost], float]:
+    """The cost of each category that has any, and what is left of today's budget."""
     prompts = _prompts(keys, kinds, settings)
     with answer_ledger.open() as ledger:
         answered = ledger.answered_at(prompts["prompt_id"], models=live_models(settings))
@@ -78,7 +105,8 @@ def _open_costs(
         if price is None
         else price.cost_usd(pl.col("input_tokens").sum(), pl.len() * EXPECTED_OUTPUT_TOKENS)
     )
-    return dict(still_open.group_by("category_key").agg(usd=usd).iter_rows()), left
+    costs = still_open.group_by("category_key").agg(usd=usd, n=pl.len())
+    return {key: Cost(usd, n) for key, usd, n in costs.iter_rows()}, left
 
 
 def _prompts(keys: Collection[str], kinds: pl.DataFrame, settings: Settings) -> pl.DataFrame:

@@ -8,8 +8,9 @@ from typing import Any
 
 import dagster as dg
 
-from pkg_assets.runs import PID_TAG, failure_of_run, is_alive
+from pkg_assets.runs import PID_TAG, failure_of_run
 from pkgraph.freshness import Asked, Look, Memory, look
+from resources.processes import lives
 
 ATTEMPT_TAG = "pkgraph/attempt"
 PARTITION_TAG = "dagster/partition"
@@ -38,8 +39,7 @@ def at_work(instance: dg.DagsterInstance) -> tuple[set[str], set[str]]:
 
 def build_at_work(instance: dg.DagsterInstance) -> bool:
     """Whether a `pkgraph build` of this machine has begun and not ended; it does all of it."""
-    pids = [run.tags.get(PID_TAG, "") for run in instance.get_runs(limit=5)]
-    return any(pid.isdigit() and is_alive(int(pid)) for pid in pids)
+    return any(lives(run.tags.get(PID_TAG, "")) for run in instance.get_runs(limit=5))
 
 
 def refusals(instance: dg.DagsterInstance) -> Callable[[Asked], bool]:

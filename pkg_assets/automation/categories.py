@@ -9,7 +9,7 @@ from datetime import datetime
 import dagster as dg
 import polars as pl
 
-from pkg_assets.automation.affordable import waiting_for_money
+from pkg_assets.automation.affordable import affordable
 from pkg_assets.automation.asking import (
     EVERY_S,
     MAX_REQUESTS,
@@ -22,11 +22,11 @@ from pkg_assets.automation.asking import (
 from pkg_assets.automation.delivery import JOB as READING
 from pkg_assets.catalog import EMPTY
 from pkg_assets.partitions import CATEGORIES, category_keys
-from pkg_assets.versions import order_by_partition, order_of, versions_by_partition
+from pkg_assets.versions import order_by_partition, order_of, versions_by_partition, whole_categories
 from pkgraph.errors import InputError
 from pkgraph.freshness import Memory
 from pkgraph.model import PURPOSES
-from pkgraph.tables import ACCEPTED_RELATIONS, CATALOG, KINDS, LLM_RESPONSES, STALENESS_REPORT
+from pkgraph.tables import CATALOG, KINDS, LLM_RESPONSES, STALENESS_REPORT
 from resources.answer_ledger import AnswerLedger
 from resources.artifacts import JUDGEMENT, Artifacts
 from resources.clock import Clock
@@ -64,19 +64,20 @@ def category_sensor(
     versions = {**category_versions(kinds), PURPOSES: EMPTY}
     demand = demanded(context.instance, tables, versions)
     try:
-        held = waiting_for_money(
+        money = affordable(
             demand.changed, kinds, shop.settings(), answer_ledger, under_way=under_way, now=clock.now()
         )
     except InputError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
-    wanted = {key: version for key, version in demand.wanted.items() if key not in held}
+    wanted = {key: version for key, version in demand.wanted.items() if key not in money.held}
     room = max(0, MAX_REQUESTS - len(under_way))
     memory = Memory.from_json(context.cursor, now=clock.now())
     found = looked(context.instance, wanted, memory, under_way=under_way, now=clock.now(), limit=room)
-    waiting = {**held, **found.waiting}
+    waiting = {**money.held, **found.waiting}
+    parted = {*money.parted, *(demand.parted - demand.changed.keys())}
     return dg.SensorResult(
         run_requests=[
-            run_request(asked, partition=key, config=demand.config(key))
+            run_request(asked, partition=key, config=demand.config(key, is_part=key in parted))
             for key, asked in found.requests.items()
         ],
         dynamic_partitions_requests=_partitions(category_keys(context.instance), versions),
@@ -92,10 +93,12 @@ class Demand:
     Attributes:
         changed: Categories whose kinds changed since they were refreshed, to their present version.
         chosen: Categories that the night chose and that were not asked about since, to when it did.
+        parted: Those of the chosen ones of which a part is refreshed.
     """
 
     changed: Mapping[str, str]
     chosen: Mapping[str, datetime]
+    parted: frozenset[str] = frozenset()
 
     @property
     def wanted(self) -> dict[str, str]:
@@ -107,39 +110,41 @@ class Demand:
         night = f"@{moment.isoformat()}" if moment else ""
         return f"{self.changed.get(key, '')}{night}"
 
-    def config(self, key: str) -> dict[str, object]:
+    def config(self, key: str, *, is_part: bool) -> dict[str, object]:
         moment = self.chosen.get(key)
         due = {"due_at": moment.isoformat()} if moment else {}
-        return {"ops": {LLM_RESPONSES.name: {"config": {"is_unattended": True, **due}}}}
+        part = {"is_part": True} if is_part else {}
+        return {"ops": {LLM_RESPONSES.name: {"config": {"is_unattended": True, **due, **part}}}}
 
 
 def demanded(instance: dg.DagsterInstance, tables: TableStore, versions: Mapping[str, str]) -> Demand:
-    """Compare what the catalog holds with what was refreshed, by five queries for any number of them."""
+    """Compare what the catalog holds with what was refreshed, by seven queries for any number of them."""
     refreshed = versions_by_partition(instance, CATALOG.name)
-    begun, ended = (order_by_partition(instance, name) for name in (CATALOG.name, ACCEPTED_RELATIONS.name))
-    is_whole = {key for key, at in begun.items() if ended.get(key, 0) > at}
+    is_whole = whole_categories(instance)
     changed = {
         key: version
         for key, version in versions.items()
         if key not in is_whole or refreshed.get(key) != version
     }
-    return Demand(changed, _chosen(instance, tables.read(STALENESS_REPORT.name), versions))
+    return Demand(changed, *_chosen(instance, tables.read(STALENESS_REPORT.name), versions))
 
 
 def _chosen(
     instance: dg.DagsterInstance, report: pl.DataFrame | None, keys: Collection[str]
-) -> dict[str, datetime]:
+) -> tuple[dict[str, datetime], frozenset[str]]:
+    """What the night chose, and what of that in part."""
     if report is None or "planned_at" not in report.columns:  # a report from before there were plans
-        return {}
+        return {}, frozenset()
     planned = report.drop_nulls("planned_at").sort("benefit", "category_key", descending=[True, False])
     if planned.is_empty():
-        return {}
+        return {}, frozenset()
     made, asked = order_of(instance, STALENESS_REPORT.name), order_by_partition(instance, LLM_RESPONSES.name)
-    return {
+    moments = {
         key: moment
         for key, moment in planned.select("category_key", "planned_at").iter_rows()
         if key in keys and asked.get(key, 0) < made
     }
+    return moments, frozenset(planned.filter(pl.col("plan") == "part")["category_key"])
 
 
 def _partitions(

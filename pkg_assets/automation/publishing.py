@@ -35,7 +35,7 @@ def publish_sensor(context: dg.SensorEvaluationContext, shop: Shop, clock: Clock
     except InputError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
     wanted = to_publish(instance, category_keys(instance))
-    merged, published_at = last_merged(instance)
+    merged, published_at = last_merged(instance, settings.freshness.publish_channel)
     if not wanted.keys() > _NEEDED or build_at_work(instance):
         reason = "nothing is accepted yet, or a build is at work and will publish"
         return dg.SensorResult(skip_reason=reason, cursor=context.cursor)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,9 +95,15 @@ class HallucinationClassifier:
         return {"base": member.bias * member.slope + member.offset} | dict(ordered)
 
     def to_json(self) -> str:
-        document = {"format": FORMAT, **asdict(self)}
+        document = {"format": FORMAT, **_plain(self)}
         return json.dumps(
-            document, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":")
+            document,
+            ensure_ascii=False,
+            sort_keys=True,
+            allow_nan=False,
+            separators=(",", ":"),
+            # Record by record: dataclasses.asdict copies each of 5 000 numbers, in three times the time.
+            default=_plain,
         )
 
     @classmethod
@@ -128,6 +134,11 @@ def deal(sources: pl.Series, seed: int, n: int) -> np.ndarray[Any, np.dtype[np.i
     """A number from 0 to n - 1 for each source, the same for the same source."""
     numbers = [int.from_bytes(hashlib.sha256(f"{seed}\x1f{s}".encode()).digest()[:8]) % n for s in sources]
     return np.array(numbers, dtype=np.int64)
+
+
+def _plain(record: Any) -> dict[str, Any]:
+    """A record's fields by name, with the records in them as they are."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def _refuse(name: str) -> float:
@@ -164,7 +175,7 @@ def _check_member(member: Member) -> None:
     records: list[Signal | Witness | Word] = [*member.signals.values(), *member.witnesses.values()]
     records += [word for words in member.words.values() for word in words.values()]
     numbers = [member.bias, member.slope, member.offset]
-    numbers += [value for record in records for value in asdict(record).values()]
+    numbers += [value for record in records for value in _plain(record).values()]
     if not all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers):
         raise ValueError("a weight is no finite number")
     if member.slope <= 0 or any(signal.scale <= 0 for signal in member.signals.values()):

@@ -2,7 +2,7 @@
 
 from pkgraph.freshness.demand import Asked, Look, Memory, look
 from pkgraph.freshness.limits import renew_before, with_age_limits
-from pkgraph.freshness.night import Price, plan_night
+from pkgraph.freshness.night import Price, most_valuable, plan_night
 from pkgraph.freshness.plan import category_prompts, staleness
 from pkgraph.freshness.volatility import changed_statements
 
@@ -14,6 +14,7 @@ __all__ = [
     "category_prompts",
     "changed_statements",
     "look",
+    "most_valuable",
     "plan_night",
     "renew_before",
     "staleness",

@@ -127,6 +127,17 @@ class _Desk:
         said = {key: (former, self.parse_status(text)) for key, (former, text) in texts.items() if text}
         self.ledger.note_readings({key: word for key, (former, word) in said.items() if word != former})
 
+    def standing(self, answer: StoredAnswer) -> StoredAnswer:
+        """The answer, or the newest one before it that can be read where it cannot itself."""
+        if self.parse_status is None or answer.attempt == 0 or self._can_be_read(answer):
+            return answer
+        former = (one for one in self.ledger.attempts(answer.key) if self._can_be_read(one))
+        return next(former, answer)
+
+    def _can_be_read(self, answer: StoredAnswer) -> bool:
+        text = answer.response.text
+        return self.parse_status is not None and bool(text) and self.parse_status(text or "") == READABLE
+
     def not_asked(self, question: _Asked) -> StoredAnswer:
         """The row of a question that may not be asked: how it failed last, or that it was not asked."""
         failed = self.ledger.last_failure(question.key)
@@ -193,7 +204,7 @@ def ask_all(
         parse_status: Says "read" of a text that can be read; with `attempts` > 1 others are asked for again.
         attempts: How often one sample is asked for at most while its answer cannot be read, >= 1.
         renew_before: Moment with a zone, by prompt_id: a live model's answer that was asked for no later than
-            that is asked for again under a new attempt; until that one comes the old one counts.
+            that is asked for again under a new attempt; until one comes that can be read the old one counts.
         limits: What may be spent, and for which run; None is a run of its own without limits.
         lease_s: How long a question stays taken after its process died.
         may_ask: Whether live models may be asked at all; without, the ledger's answers are all there is.
@@ -236,7 +247,10 @@ def ask_all(
         note(Outcome(answer))
     _ask(to_ask, account, note)
     desk.note_readings(answers.values())
-    return _table(prompts, list(answers.values()))
+    # A recorded model's file is what counts; of a live model, what it said better before.
+    asked_live = {q.key for q in live}
+    standing = [desk.standing(a) if a.key in asked_live else a for a in answers.values()]
+    return _table(prompts, standing)
 
 
 def _ask(to_ask: Sequence[_Asked], account: Account, note: Callable[[Outcome], None]) -> None:

@@ -378,6 +378,13 @@ class Ledger:
             row = connection.execute(query).first()
         return _stored(row) if row is not None else None
 
+    def attempts(self, key: AnswerKey) -> list[StoredAnswer]:
+        """Every answer to this key, the newest first."""
+        is_it = [RESPONSES.c[name] == value for name, value in key._asdict().items()]
+        query = _ANSWERS.where(*is_it).order_by(RESPONSES.c.attempt.desc())
+        with self._reads() as connection:
+            return [_stored(row) for row in connection.execute(query)]
+
     def answered_at(self, prompt_ids: Iterable[str], *, models: Collection[str] = ()) -> dict[str, datetime]:
         """When each of these prompts was last answered; one without an answer is left out.
 

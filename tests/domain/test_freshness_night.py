@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from pkgraph.freshness import Price, changed_statements, plan_night, staleness, with_age_limits
+from pkgraph.freshness import Price, changed_statements, most_valuable, plan_night, staleness, with_age_limits
 from pkgraph.freshness.plan import EXPECTED_OUTPUT_TOKENS
 from pkgraph.settings import FreshnessSettings
 from pkgraph.tables import KINDS
@@ -25,7 +25,7 @@ Shelf = tuple[str, int, float, float]
 def planned(
     shelves: Sequence[Shelf], *, budget_usd: float, changed: pl.DataFrame = UNSEEN, **other: Any
 ) -> dict[str, str]:
-    given = {"price": DOLLAR_A_PROMPT, "is_live": True, "planned_at": NOW, **other}
+    given = {"price": DOLLAR_A_PROMPT, "is_live": True, "planned_at": NOW, "day_usd": 1e9, **other}
     report = plan_night(states(shelves), changed, budget_usd=budget_usd, **given)
     return dict(report.select("category", "plan").iter_rows())
 
@@ -72,6 +72,30 @@ def test_of_equals_the_cheaper_comes_first_and_a_dear_one_leaves_its_place_to_ot
     assert planned(shelves, budget_usd=2) == {"dear": "over_budget", "cheap": "refresh", "least": "refresh"}
 
 
+def test_what_would_fit_on_no_day_is_refreshed_in_part_when_its_turn_comes() -> None:
+    shelves = [("dear", 5, 0.03, 60), ("worth more", 1, 0.5, 40), ("worth less", 1, 0.001, 40)]
+
+    assert planned(shelves, budget_usd=3, day_usd=4) == {
+        "worth more": "refresh",
+        "dear": "part",
+        "worth less": "over_budget",
+    }
+    assert planned(shelves, budget_usd=1.5, day_usd=4)["dear"] == "over_budget"
+
+
+def test_the_best_sellers_are_asked_about_first_as_far_as_the_money_goes() -> None:
+    rows = [{"prompt_id": f"p{n}", "source_kind_id": f"k{n}", "input_tokens": 100} for n in range(4)]
+    popularity = {"k0": 0.1, "k1": 0.4, "k2": 0.3}
+
+    def chosen(budget_usd: float) -> list[str]:
+        prompts = pl.DataFrame(rows)
+        return most_valuable(prompts, popularity, price=DOLLAR_A_PROMPT, budget_usd=budget_usd)
+
+    assert chosen(0.99) == []
+    assert chosen(2.5) == ["p1", "p2"]
+    assert chosen(99) == ["p1", "p2", "p0", "p3"]
+
+
 def test_of_equals_the_one_whose_answers_changed_before_comes_first() -> None:
     same = '{"relations": [{"relation": "complement", "product": "tea"}]}'
     other = '{"relations": [{"relation": "complement", "product": "rum"}]}'
@@ -107,6 +131,7 @@ def test_a_plan_that_no_schedule_asked_for_binds_nobody() -> None:
             price=DOLLAR_A_PROMPT,
             is_live=True,
             budget_usd=9,
+            day_usd=9,
             planned_at=moment,
         )
         assert dict(report.select("category", "planned_at").iter_rows()) == {"milk": moment, "soap": None}

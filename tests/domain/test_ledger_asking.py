@@ -282,6 +282,35 @@ def test_where_renewing_fails_the_old_answer_counts(ledger: Ledger) -> None:
     assert list(ledger.renewed()) == []
 
 
+def test_a_renewed_answer_that_cannot_be_read_does_not_take_the_place_of_one_that_can(
+    ledger: Ledger,
+) -> None:
+    """It stays in the ledger and is not asked for again before it is due; a readable one then counts."""
+    (key,) = prompts("a")["prompt_id"]
+    model, said = Scripted(), []
+    for day, text in enumerate(("about a", "Sorry, I cannot", "news of a")):
+        moment, answer = now() + timedelta(days=day), Response("live", text, cost_usd=0.5)
+        model.script = {"a": answer}.__getitem__
+        for due in ({key: moment}, {}):
+            found = ask_all(
+                prompts("a"),
+                [model],
+                ledger,
+                now=moment.replace,
+                parse_status=read_unless_sorry,
+                renew_before=due,
+            )
+            said += found["text"].to_list()
+
+    assert said == ["about a"] * 4 + ["news of a"] * 2
+    assert model.asked == {"a": 3}
+    assert ledger.totals().n_answers == 3
+
+
+def read_unless_sorry(text: str) -> str:
+    return "no_json" if "Sorry" in text else "read"
+
+
 def test_a_prompt_is_as_old_as_the_model_that_answered_it_longest_ago(ledger: Ledger) -> None:
     (key,) = prompts("a")["prompt_id"]
     ask_all(prompts("a"), [Scripted()], ledger, now=now)

@@ -14,7 +14,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from pkg_assets.definitions import build_defs
 from pkg_assets.partitions import CATEGORIES
-from pkg_assets.versions import MERGED, PUBLISHED_AT
+from pkg_assets.versions import CHANNEL, MERGED, PUBLISHED_AT, ScoredFrom
 from pkgraph.home import Home
 from pkgraph.model import PURPOSES
 from pkgraph.settings import settings_from
@@ -98,10 +98,22 @@ class Looking:
     def accepted(self, key: str, version: str) -> None:
         self.made("accepted_relations", version, partition=key)
 
-    def published(self, **merged: str) -> None:
+    def distilled(self, key: str, kinds: str, mapped: str) -> None:
+        """The events of `distil_category`."""
+        self.made("catalog", kinds, partition=key)
+        self.made("llm_responses", "answers", partition=key)
+        self.made("mapped_relations", mapped, partition=key)
+
+    def judged(self, key: str, mapped: str, judgement: str = "h1") -> None:
+        """The events of `judge_category`."""
+        self.made("scored_relations", ScoredFrom(mapped, judgement).version("scores"), partition=key)
+        self.accepted(key, f"accepted {self.now}")
+
+    def published(self, *, channel: str = "", **merged: str) -> None:
         metadata: dict[str, Any] = {
             MERGED: dg.MetadataValue.json(merged),
             PUBLISHED_AT: self.now.isoformat(),
+            CHANNEL: channel,
         }
         self.made("published_graph", "snapshot", **metadata)
 
@@ -136,6 +148,5 @@ class Looking:
 
         kinds = TableStore(home=str(self.home)).read(KINDS.name)
         assert kinds is not None
-        self.made("catalog", category_versions(kinds).get(key, EMPTY), partition=key)
-        self.made("llm_responses", "answers", partition=key)
-        self.accepted(key, f"accepted {self.now}")
+        self.distilled(key, category_versions(kinds).get(key, EMPTY), "mapped")
+        self.judged(key, "mapped")

@@ -20,11 +20,13 @@ from pkg_assets.budget import limits_of_daemon
 from pkg_assets.definitions import build_defs
 from pkg_assets.reporting import fingerprint
 from pkg_assets.runs import PID_TAG
+from pkg_assets.versions import versions_by_partition
 from pkgraph.errors import GateRefused
 from pkgraph.llm import AnswerKey, Lease, Limits, Wanted
 from pkgraph.model import PURPOSES
 from pkgraph.tables import ACCEPTED_RELATIONS, STALENESS_REPORT
 from resources.answer_ledger import AnswerLedger
+from resources.processes import this_process
 from resources.shop import Shop
 from resources.table_store import TableStore
 from tests.orchestration.looking import DEFINITIONS, LIVE, Looking
@@ -87,7 +89,7 @@ def test_no_sensor_interferes_with_a_build_that_is_at_work(looking: Looking) -> 
     looking.write_kinds({"pasta": ["penne"]})
     looking.settle_settings(freshness=RICH)
     looking.instance.create_run_for_job(
-        job, status=dg.DagsterRunStatus.SUCCESS, tags={PID_TAG: str(os.getpid())}
+        job, status=dg.DagsterRunStatus.SUCCESS, tags={PID_TAG: this_process()}
     )
     for name in ("delivery_sensor", "category_sensor", "publish_sensor"):
         looking.look(name)
@@ -138,6 +140,68 @@ def test_a_run_that_died_between_catalog_and_acceptance_is_asked_for_again(looki
     assert (first.tags[ATTEMPT_TAG], second.tags[ATTEMPT_TAG]) == ("1", "2")
 
 
+def test_what_is_distilled_again_and_comes_to_the_same_is_not_refreshed_once_more(looking: Looking) -> None:
+    looking.settle_settings(freshness=RICH)
+    looking.write_kinds({"pasta": ["penne"]})
+    for key in ("pasta", PURPOSES):
+        looking.refreshed(key)
+    kinds = versions_by_partition(looking.instance, "catalog")["pasta"]
+    looking.distilled("pasta", kinds, "mapped")
+    assert looking.asked("category_sensor") == []
+    looking.distilled("pasta", kinds, "mapped in another way")
+
+    assert keys(looking.asked("category_sensor")) == ["pasta"]
+
+
+def test_a_run_that_died_between_catalog_and_mapping_is_asked_for_again(looking: Looking) -> None:
+    looking.settle_settings(freshness=RICH)
+    looking.write_kinds({"pasta": ["penne"]})
+    for key in ("pasta", PURPOSES):
+        looking.refreshed(key)
+    looking.made("catalog", versions_by_partition(looking.instance, "catalog")["pasta"], partition="pasta")
+
+    assert keys(looking.asked("category_sensor")) == ["pasta"]
+
+
+def test_a_new_classifier_judges_every_category_again_and_each_once(looking: Looking) -> None:
+    looking.settle_settings(freshness=RICH)
+    looking.write_kinds({"pasta": ["penne"], "wine": ["red"]})
+    for key in ("pasta", "wine", PURPOSES):
+        looking.refreshed(key)
+    looking.made("hallucination_classifier", "h1")
+    assert looking.asked("judging_sensor") == []
+    looking.made("hallucination_classifier", "h2")
+    first = looking.asked("judging_sensor")
+    for request in first:
+        looking.judged(str(request.partition_key), "mapped", "h2")
+
+    assert keys(first) == ["pasta", PURPOSES, "wine"]
+    assert looking.asked("judging_sensor") == looking.asked("category_sensor") == []
+
+
+def test_a_category_that_is_refreshed_anyway_is_not_judged_beside_that(looking: Looking) -> None:
+    looking.settle_settings(freshness=RICH)
+    looking.write_kinds({"pasta": ["penne"], "wine": ["red"]})
+    for key in ("pasta", "wine", PURPOSES):
+        looking.refreshed(key)
+    looking.made("catalog", "half a run", partition="pasta")
+    looking.made("hallucination_classifier", "h2")
+
+    assert keys(looking.asked("judging_sensor")) == [PURPOSES, "wine"]
+    assert keys(looking.asked("category_sensor")) == ["pasta"]
+
+
+def test_while_a_classifier_is_trained_nothing_is_judged_by_the_former(looking: Looking) -> None:
+    looking.write_kinds({"pasta": ["penne"]})
+    looking.refreshed("pasta")
+    looking.made("hallucination_classifier", "h2")
+    looking.instance.create_run_for_job(
+        DEFINITIONS.resolve_job_def("train_classifier"), status=dg.DagsterRunStatus.STARTED
+    )
+
+    assert looking.asked("judging_sensor") == []
+
+
 def test_partitions_follow_the_catalog_whoever_changed_them(looking: Looking) -> None:
     looking.write_kinds({"pasta": ["penne"]})
     looking.instance.delete_dynamic_partition("category", "pasta")
@@ -166,6 +230,20 @@ def test_a_budget_lets_in_as_many_categories_as_it_pays_for(looking: Looking) ->
     looking.write_kinds({f"c{n}": [f"kind {n}"] for n in range(9)})
 
     assert len(looking.asked("category_sensor")) == 3
+
+
+def test_a_category_that_no_whole_day_pays_for_is_asked_for_in_part(looking: Looking) -> None:
+    looking.settle_settings(
+        freshness={"daily_budget_usd": 3.5 * 0.0013}, prompts={"purposes": ["taco night"]}
+    )
+    looking.write_kinds({"cheap": ["kind"], "dear": [f"kind {n}" for n in range(9)]})
+    looking.refreshed(PURPOSES)
+    asked = {request.partition_key: request.run_config for request in looking.asked("category_sensor")}
+
+    def config(**part: bool) -> dict[str, object]:
+        return {"ops": {"llm_responses": {"config": {"is_unattended": True, **part}}}}
+
+    assert asked == {"cheap": config(), "dear": config(is_part=True)}
 
 
 def test_the_daemon_counts_what_it_spent_today_and_not_what_people_spent(looking: Looking) -> None:
@@ -324,6 +402,34 @@ def test_what_is_accepted_while_a_graph_is_published_is_published_next(looking: 
     assert len(looking.asked("publish_sensor")) == 1
 
 
+def test_a_canary_that_a_person_published_does_not_count_as_served(looking: Looking) -> None:
+    merged = ready_to_publish(looking)
+    looking.published(**merged)
+    looking.accepted("pasta", "a2")
+    merged["accepted_relations/pasta"] = "a2"
+    looking.published(channel="canary", **merged)
+    looking.later(days=1)
+    (request,) = looking.asked("publish_sensor")
+    looking.published(**merged)
+    looking.later(days=1)
+
+    assert request.run_config["ops"]["published_graph"]["config"].get("channel") is None
+    assert looking.asked("publish_sensor") == []
+
+
+def test_a_daemon_that_publishes_canaries_compares_with_the_last_canary(looking: Looking) -> None:
+    merged = ready_to_publish(looking)
+    looking.settle_settings(freshness={**RICH, "publish_channel": "canary"})
+    looking.published(**merged)
+    looking.later(days=1)
+    (request,) = looking.asked("publish_sensor")
+    looking.published(channel="canary", **merged)
+    looking.later(days=1)
+
+    assert request.run_config["ops"]["published_graph"]["config"]["channel"] == "canary"
+    assert looking.asked("publish_sensor") == []
+
+
 def test_publishing_waits_for_its_minutes_and_then_takes_all_that_is_new(looking: Looking) -> None:
     looking.published(**ready_to_publish(looking))
     looking.accepted("pasta", "a2")
@@ -423,6 +529,16 @@ def test_the_run_of_a_dead_process_is_marked_failed_and_a_living_one_is_left_alo
         )
         runs[name] = run.run_id
     elsewhere = looking.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    number, started, machine = this_process().split("@")
+    builds = {
+        "built": this_process(),
+        "built before": f"{number}@{int(started) - 1}@{machine}",
+        "built elsewhere": f"{2**22 + 1}@1@another-machine",
+    }
+    for name, process in builds.items():
+        tags = {PID_TAG: process}
+        run = looking.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+        runs[name] = run.run_id
     found = looking.look("dead_run_sensor")
 
     def status(run_id: str) -> dg.DagsterRunStatus:
@@ -430,9 +546,10 @@ def test_the_run_of_a_dead_process_is_marked_failed_and_a_living_one_is_left_alo
         assert run is not None
         return run.status
 
-    assert found.skip_message == "1 dead runs marked as failed"
-    assert status(runs["dead"]) == dg.DagsterRunStatus.FAILURE
-    assert status(runs["alive"]) == status(elsewhere.run_id) == dg.DagsterRunStatus.STARTED
+    dead = {name for name, run_id in runs.items() if status(run_id) == dg.DagsterRunStatus.FAILURE}
+    assert found.skip_message == f"{len(dead)} dead runs marked as failed"
+    assert dead == {"dead", "built before"}
+    assert status(elsewhere.run_id) == dg.DagsterRunStatus.STARTED
 
 
 def test_rows_whose_event_comes_a_moment_later_are_published_and_rows_without_one_never(

@@ -28,8 +28,8 @@ JOBS = {
     "refresh_category", "publish", "measure", "report_staleness",
 }  # fmt: skip
 AUTOMATIC = {
-    "delivery_sensor", "category_sensor", "publish_sensor", "alert_sensor", "dead_run_sensor", "measuring",
-    "nightly_plan",
+    "delivery_sensor", "category_sensor", "judging_sensor", "publish_sensor", "alert_sensor",
+    "dead_run_sensor", "measuring", "nightly_plan",
 }  # fmt: skip
 BLOCKING = {
     ("products", "every_value_is_as_described"),
