@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from pkgraph.errors import PublishConflict, SnapshotMissing
+from pkgraph.errors import SnapshotMissing
 from pkgraph.snapshot import open_published, snapshots, verify
-from pkgraph.snapshot.commits import sequences
 from pkgraph.snapshot.publish import MOMENTS
 from tests.published import graph_of, publish_shop
 
@@ -96,25 +94,3 @@ def test_what_was_acknowledged_is_served(tmp_path: Path) -> None:
     compiled = graph_of()
     assert ended(start(lambda: publish_shop(tmp_path, compiled))) == 0
     assert served_id(tmp_path) is not None
-
-
-def test_racing_publishers_share_one_history_without_gap_or_loss(tmp_path: Path) -> None:
-    """Three publishers try until each has committed four snapshots of its own."""
-    compiled, n_publishers, n_each = graph_of(), 3, 4
-
-    def work(name: int) -> None:
-        done = 0
-        while done < n_each:
-            try:
-                publish_shop(tmp_path, compiled, version=f"{name}-{done}")
-                done += 1
-            except PublishConflict:
-                time.sleep(0.01)
-
-    children = [start(partial(work, name)) for name in range(n_publishers)]
-    assert [ended(child) for child in children] == [0] * n_publishers
-    records = snapshots(tmp_path)
-    assert sequences(tmp_path) == list(range(n_publishers * n_each, 0, -1))
-    assert len({record.snapshot_id for record in records}) == n_publishers * n_each
-    assert [record.parent for record in records] == [*range(n_publishers * n_each - 1, 0, -1), None]
-    assert len(list((tmp_path / "snapshots").iterdir())) == 3

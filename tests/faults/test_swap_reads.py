@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from pkgraph.errors import PublishConflict
 from pkgraph.recommend import Graph
 from pkgraph.serving.served import Served
-from pkgraph.snapshot import CompiledGraph, rollback, snapshots
-from pkgraph.snapshot.commits import sequences
-from tests.faults.test_publish_kills import ended, start
-from tests.published import CREATED_AT, graph_of, publish_shop
+from pkgraph.snapshot import CompiledGraph
+from tests.published import graph_of, publish_shop
 from tests.serving.server import running
 from tests.shop import STATEMENTS, Told
 
@@ -91,30 +87,6 @@ def test_the_oracle_finds_a_mixed_answer(tmp_path: Path) -> None:
     body = one.recommend_json(["f1"])
     mixed = body.replace(one.snapshot_id.encode(), other.snapshot_id.encode())
     assert mixed != other.recommend_json(["f1"])
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-def test_eight_publishers_share_one_history_of_8_000_commits_without_gap_or_loss(tmp_path: Path) -> None:
-    n_publishers, n_each = 8, 1_000
-    publish_shop(tmp_path, version="1")
-    publish_shop(tmp_path, version="2")
-
-    def work(number: int) -> None:
-        done = 0
-        while done < n_each:
-            try:
-                rollback(tmp_path, 1 + (number + done) % 2, created_at=CREATED_AT)
-                done += 1
-            except PublishConflict:
-                time.sleep(0.001)
-
-    children = [start(partial(work, number), 2_500) for number in range(n_publishers)]
-    assert [ended(child) for child in children] == [0] * n_publishers
-    total = n_publishers * n_each + 2
-    assert sequences(tmp_path) == list(range(total, 0, -1))
-    assert [record.parent for record in snapshots(tmp_path)] == [*range(total - 1, 0, -1), None]
-    print(f"{total} commits by {n_publishers} publishers, none lost, no gap")
 
 
 @pytest.mark.slow

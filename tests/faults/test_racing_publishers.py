@@ -1,0 +1,102 @@
+"""Publishers that race share one history: what was acknowledged is there, under a number of its own.
+
+The control commits by looking whether a number is free and renaming onto it, and loses commits.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from pkgraph.errors import PublishConflict
+from pkgraph.snapshot import CompiledGraph, rollback, snapshots
+from pkgraph.snapshot.commits import sequences
+from tests.faults.test_publish_kills import ended, start
+from tests.published import CREATED_AT, graph_of, publish_shop
+
+Work = Callable[[int, int], int | None]
+"""Publisher and how many it has done, to the number of its commit; None: another one was first."""
+
+
+def raced(work: Work, n_publishers: int, n_each: int, folder: Path) -> list[int]:
+    """Numbers that were acknowledged to publishers in processes of their own, in order."""
+
+    def publish(publisher: int) -> None:
+        numbers: list[int] = []
+        while len(numbers) < n_each:
+            number = work(publisher, len(numbers))
+            if number is None:
+                time.sleep(0.001)
+            else:
+                numbers.append(number)
+        (folder / f"acknowledged-{publisher}.json").write_text(json.dumps(numbers))
+
+    children = [start(partial(publish, publisher), 2_500) for publisher in range(n_publishers)]
+    assert [ended(child) for child in children] == [0] * n_publishers
+    told = [json.loads(file.read_text()) for file in folder.glob("acknowledged-*.json")]
+    return sorted(number for numbers in told for number in numbers)
+
+
+def test_snapshots_of_racing_publishers_are_all_published(tmp_path: Path) -> None:
+    compiled, root = graph_of(), tmp_path / "graph"
+    numbers = raced(partial(_publish, root, compiled), 3, 4, tmp_path)
+    records = snapshots(root)
+    assert numbers == list(range(1, 13))
+    assert sequences(root) == numbers[::-1]
+    assert len({record.snapshot_id for record in records}) == 12
+    assert [record.parent for record in records] == [*range(11, 0, -1), None]
+    assert len(list((root / "snapshots").iterdir())) == 3
+
+
+def _publish(root: Path, compiled: CompiledGraph, publisher: int, done: int) -> int | None:
+    try:
+        return publish_shop(root, compiled, version=f"{publisher}-{done}").sequence
+    except PublishConflict:
+        return None
+
+
+@pytest.mark.parametrize(
+    "n_each", [3, pytest.param(1_000, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])]
+)
+def test_commits_of_eight_publishers_have_no_gap_and_none_is_lost(n_each: int, tmp_path: Path) -> None:
+    root = tmp_path / "graph"
+    publish_shop(root, version="1")
+    publish_shop(root, version="2")
+    numbers = raced(partial(_go_back, root), 8, n_each, tmp_path)
+    assert numbers == list(range(3, 8 * n_each + 3))
+    assert sequences(root) == [*numbers[::-1], 2, 1]
+    assert [record.parent for record in snapshots(root)] == [*range(8 * n_each + 1, 0, -1), None]
+    print(f"{len(numbers)} commits by 8 publishers, none lost, no gap")
+
+
+def _go_back(root: Path, publisher: int, done: int) -> int | None:
+    try:
+        return rollback(root, 1 + (publisher + done) % 2, created_at=CREATED_AT).sequence
+    except PublishConflict:
+        return None
+
+
+def test_a_number_that_is_looked_up_and_renamed_onto_is_given_twice(tmp_path: Path) -> None:
+    """The control: the race is one that a plainer protocol loses."""
+    root = tmp_path / "commits"
+    root.mkdir()
+    numbers = raced(partial(_look_and_rename, root), 8, 50, tmp_path)
+    lost = len(numbers) - len(set(numbers))
+    print(f"check and rename: of {len(numbers)} acknowledged commits {lost} were overwritten by another")
+    assert len(list(root.glob("*.json"))) == len(set(numbers))
+    assert lost > 0
+
+
+def _look_and_rename(root: Path, publisher: int, done: int) -> int | None:
+    draft = root / f".tmp-{publisher}"
+    draft.write_text(f"{publisher} {done}")
+    number = 1 + max((int(path.stem) for path in root.glob("*.json")), default=0)
+    if (root / f"{number}.json").exists():
+        return None
+    draft.rename(root / f"{number}.json")
+    return number
