@@ -16,7 +16,7 @@ from pkg_assets.inputs import fingerprints
 from pkg_assets.knowledge import kind_index_of
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
-from pkg_assets.versions import CHANNEL, MERGED, PUBLISHED_AT, to_publish
+from pkg_assets.versions import CHANNEL, MAIN, MERGED, PUBLISHED_AT, to_publish
 from pkgraph.acceptance.audit import audit
 from pkgraph.acceptance.judgement import Judgement
 from pkgraph.acceptance.validity import Candidate, candidate_of, objections
@@ -133,7 +133,7 @@ def published_graph(
             **_report(published, Graph.open(published.path)),
             **changes_since(served, published),
             MERGED: dg.MetadataValue.json(merged),
-            CHANNEL: config.channel or "",
+            CHANNEL: config.channel or MAIN,
             PUBLISHED_AT: clock.now().isoformat(),
             "n_held_back": candidate.held_back.height,
             "n_refused_since": candidate.refused.height,

@@ -53,7 +53,10 @@ def table_result(
 ) -> dg.MaterializeResult[pl.DataFrame]:
     """A table as an asset's value, under a version that follows from its content, by default alone."""
     frame = table.conform(frame)
-    shown = {"dagster/row_count": frame.height, **metadata}
+    shown = {
+        "dagster/row_count": frame.height,
+        **{k: _short(v) if isinstance(v, float) else v for k, v in metadata.items()},
+    }
     if sample and not frame.is_empty():
         shown["sample"] = sample_rows(frame.select(sample))
     return dg.MaterializeResult(
@@ -81,9 +84,18 @@ def sample_rows(frame: pl.DataFrame, n: int = 8) -> dg.TableMetadataValue:
 
 
 def _cell(value: object) -> str | int | float | bool:
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int):
         return value
+    if isinstance(value, float):
+        return _short(value)
+    if isinstance(value, list):
+        return ", ".join(map(str, value))[:120]
     return "" if value is None else str(value)[:120]
+
+
+def _short(value: float) -> float:
+    """A number as a page shows it: five digits say all that anyone reads there."""
+    return float(f"{value:.5g}")
 
 
 def counts(frame: pl.DataFrame, column: str) -> dict[str, int]:

@@ -15,7 +15,9 @@ PUBLISHED_AT = "published_at"
 """Metadata of `published_graph`: when the run ended, new snapshot or not, by its clock."""
 
 CHANNEL = "channel"
-"""Metadata of `published_graph`: where it was published, "" for the main channel."""
+"""Metadata of `published_graph`: where it was published."""
+MAIN = "the main one"
+"""Said of the channel that is served; no other one can be named so."""
 # A canary that a person publishes by hand a dozen times must not hide what the main channel merged.
 _PUBLISHINGS = 100
 
@@ -116,6 +118,6 @@ def last_merged(instance: dg.DagsterInstance, channel: str | None) -> tuple[dict
             continue
         told = made.metadata.get(CHANNEL)
         merged = made.metadata[MERGED].value
-        if (str(told.value) if told else "") == (channel or "") and isinstance(merged, dict):
+        if (str(told.value) if told else MAIN) == (channel or MAIN) and isinstance(merged, dict):
             return dict(merged), datetime.fromisoformat(str(made.metadata[PUBLISHED_AT].value))
     return {}, None

@@ -614,7 +614,7 @@ SCORED_RELATIONS = Table(
 
 STALENESS_REPORT = Table(
     "staleness_report",
-    "What is known of each category, how old it is, and what distilling the rest would take.",
+    "What is known of each category, how old it is, and what the night does about it.",
     {
         "category_key": Column(pl.String, "Partition key"),
         "category": Column(pl.String, "Title of the category"),

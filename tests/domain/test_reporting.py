@@ -47,3 +47,13 @@ def test_counts_stand_most_frequent_first_ties_by_value() -> None:
     frame = pl.DataFrame({"reason": ["b", "a", "b", "c", "a"]})
 
     assert list(counts(frame, "reason").items()) == [("a", 2), ("b", 2), ("c", 1)]
+
+
+def test_a_list_is_told_in_words_and_a_number_in_five_digits() -> None:
+    frame = pl.DataFrame({"reasons": [["below_threshold", "reviewer_says_no"], []], "share": [2 / 3, 1.0]})
+    cells = [record.data for record in sample_rows(frame).records]
+
+    assert cells == [
+        {"reasons": "below_threshold, reviewer_says_no", "share": 0.66667},
+        {"reasons": "", "share": 1.0},
+    ]

@@ -14,7 +14,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from pkg_assets.definitions import build_defs
 from pkg_assets.partitions import CATEGORIES
-from pkg_assets.versions import CHANNEL, MERGED, PUBLISHED_AT, ScoredFrom
+from pkg_assets.versions import CHANNEL, MAIN, MERGED, PUBLISHED_AT, ScoredFrom
 from pkgraph.home import Home
 from pkgraph.model import PURPOSES
 from pkgraph.settings import settings_from
@@ -109,7 +109,7 @@ class Looking:
         self.made("scored_relations", ScoredFrom(mapped, judgement).version("scores"), partition=key)
         self.accepted(key, f"accepted {self.now}")
 
-    def published(self, *, channel: str = "", **merged: str) -> None:
+    def published(self, *, channel: str = MAIN, **merged: str) -> None:
         metadata: dict[str, Any] = {
             MERGED: dg.MetadataValue.json(merged),
             PUBLISHED_AT: self.now.isoformat(),
