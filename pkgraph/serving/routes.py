@@ -55,35 +55,28 @@ def _explorer(_: Ask) -> Answer:
     return explorer_page()
 
 
+def _read(
+    name: str,
+    path: str,
+    answer: Callable[[Ask], Answer],
+    shows: str,
+    query: Mapping[str, Field] = questions.NO_FIELDS,
+) -> Route:
+    """A route that reads from the snapshot; who has the answer is told so."""
+    problems = (400, 404, 503) if "{" in path else (400, 503)
+    return Route(name, "GET", path, answer, shows, query=query, problems=problems, is_cached=True)
+
+
 ROUTES = (
-    Route(
+    _read(
         "item",
-        "GET",
         "/v1/items/{sku}/recommendations",
         endpoints.item,
         "Recommendations",
-        query=questions.ITEM_FIELDS,
-        problems=(400, 404, 503),
-        is_cached=True,
+        questions.ITEM_FIELDS,
     ),
-    Route(
-        "product",
-        "GET",
-        "/v1/items/{sku}",
-        endpoints.product,
-        "Product",
-        problems=(400, 404, 503),
-        is_cached=True,
-    ),
-    Route(
-        "statements",
-        "GET",
-        "/v1/edges/{edge}/statements",
-        endpoints.statements,
-        "Statements",
-        problems=(400, 404, 503),
-        is_cached=True,
-    ),
+    _read("product", "/v1/items/{sku}", endpoints.product, "Product"),
+    _read("statements", "/v1/edges/{edge}/statements", endpoints.statements, "Statements"),
     Route(
         "recommendations",
         "POST",
@@ -93,45 +86,16 @@ ROUTES = (
         body=questions.BASKET_FIELDS,
         problems=(400, 413, 415, 503),
     ),
-    Route(
-        "rationales",
-        "GET",
-        "/v1/rationales",
-        endpoints.rationales,
-        "Rationales",
-        query=questions.PAGE_FIELDS,
-        problems=(400, 503),
-        is_cached=True,
-    ),
-    Route(
+    _read("rationales", "/v1/rationales", endpoints.rationales, "Rationales", questions.PAGE_FIELDS),
+    _read(
         "rationale_products",
-        "GET",
         "/v1/rationales/{rationale_id}/products",
         endpoints.rationale_products,
         "Recommendations",
-        query=questions.LIMIT_FIELDS,
-        problems=(400, 404, 503),
-        is_cached=True,
+        questions.LIMIT_FIELDS,
     ),
-    Route(
-        "search",
-        "GET",
-        "/v1/search",
-        endpoints.search,
-        "Hits",
-        query=questions.SEARCH_FIELDS,
-        problems=(400, 503),
-        is_cached=True,
-    ),
-    Route(
-        "snapshot",
-        "GET",
-        "/v1/snapshot",
-        endpoints.snapshot,
-        "Snapshot",
-        problems=(400, 503),
-        is_cached=True,
-    ),
+    _read("search", "/v1/search", endpoints.search, "Hits", questions.SEARCH_FIELDS),
+    _read("snapshot", "/v1/snapshot", endpoints.snapshot, "Snapshot"),
     Route("livez", "GET", "/livez", endpoints.livez, "Alive"),
     Route("readyz", "GET", "/readyz", endpoints.readyz, "Ready"),
     Route("metrics", "GET", "/metrics", endpoints.metrics, "text/plain"),

@@ -11,7 +11,7 @@ import pytest
 
 from pkgraph.recommend import Graph
 from pkgraph.serving.documents import openapi
-from pkgraph.serving.routes import ROUTES
+from pkgraph.serving.routes import ROUTES, Route
 from tests.published import publish_shop
 from tests.serving.server import Server, running
 
@@ -184,12 +184,15 @@ def test_head_is_get_without_the_body(server: Server) -> None:
     assert head.headers["content-length"] == whole.headers["content-length"]
 
 
-def test_a_method_that_is_not_there_is_told_which_is(server: Server) -> None:
-    answers = [
-        server.client.request(method, server.url + "/v1/search")
-        for method in ("DELETE", "PUT", "PATCH", "OPTIONS")
-    ]
-    assert {(one.status_code, one.headers["allow"]) for one in answers} == {(405, "GET, HEAD")}
+@pytest.mark.parametrize("route", ROUTES, ids=lambda one: one.name)
+def test_nothing_can_be_written_anywhere(server: Server, route: Route) -> None:
+    """There is no role that may: methods that would write are refused at every path, with what is there."""
+    allowed = {"GET": "GET, HEAD", "POST": "POST"}[route.method]
+    for method in {"POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - {route.method}:
+        answer = server.client.request(
+            method, server.url + route.path.format(sku="f1", edge="0", rationale_id="x")
+        )
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
 
 
 def test_a_request_keeps_the_name_its_caller_gave_it(server: Server) -> None:
