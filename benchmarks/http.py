@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,15 @@ from pkgraph.snapshot import publish
 from pkgraph.snapshot.compile import compile_graph
 
 OURS = "ours"
-SERVERS = (OURS, "granian RSGI", "granian ASGI", "uvicorn ASGI", "Starlette on uvicorn")
+SERVERS = {
+    OURS: "pkgraph",
+    "granian RSGI": "granian",
+    "granian ASGI": "granian",
+    "uvicorn ASGI": "uvicorn",
+    "Starlette on uvicorn": "starlette",
+    "FastAPI on uvicorn": "fastapi",
+}
+"""Server to the package it needs; one that is not installed is left out."""
 N_SKUS, N_RELATIONS = 10_000, 100_000
 CONNECTIONS, ROUNDS = 8, 3
 
@@ -146,6 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=20_000, help="requests a round")
     n = parser.parse_args().n
+    servers = [server for server, package in SERVERS.items() if find_spec(package)]
     with tempfile.TemporaryDirectory() as folder:
         root = _published(Path(folder))
         graph = Graph.published(root)
@@ -160,7 +170,7 @@ def main() -> None:
         cpu: dict[tuple[str, str], list[float]] = defaultdict(list)
         waits: dict[str, list[float]] = defaultdict(list)
         for _ in range(ROUNDS):
-            for server in SERVERS:
+            for server in servers:
                 port = _free_port()
                 process = _start(server, root, port)
                 _same_answers(port, graph, skus[:5])
@@ -176,7 +186,7 @@ def main() -> None:
     print(f"{machine}; {size} bytes an answer; {n} requests a round,")
     print(f"{CONNECTIONS} connections, median of {ROUNDS} rounds; load {os.getloadavg()[0]:.1f}\n")
     print(f"{'us of CPU a request':<24}{'empty':>8}{'item':>8}{'x empty':>9}{'p50 ms':>9}{'p99 ms':>9}")
-    for server in SERVERS:
+    for server in servers:
         floor, item = (float(np.median(cpu[server, route])) for route in ("empty", "item"))
         p50, p99 = np.percentile(waits[server], [50, 99]) * 1e3
         print(f"{server:<24}{floor:>8.1f}{item:>8.1f}{item / floor:>9.2f}{p50:>9.2f}{p99:>9.2f}")

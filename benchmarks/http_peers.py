@@ -43,6 +43,23 @@ def _starlette(graph: Graph) -> Any:
     return Starlette(routes=[Route("/livez", answer), Route("/v1/items/{sku}/recommendations", answer)])
 
 
+def _fastapi(graph: Graph) -> Any:
+    from fastapi import FastAPI
+    from starlette.responses import Response
+
+    app = FastAPI()
+
+    @app.get("/livez")
+    async def livez() -> Response:
+        return Response(EMPTY, media_type="application/json")
+
+    @app.get("/v1/items/{sku}/recommendations")
+    async def item(sku: str) -> Response:
+        return Response(graph.recommend_json((sku,)), media_type="application/json")
+
+    return app
+
+
 def _uvicorn(app: Any, port: int) -> None:
     import uvicorn
 
@@ -80,6 +97,8 @@ def main() -> None:
             _uvicorn(_asgi(graph), port)
         case "Starlette on uvicorn":
             _uvicorn(_starlette(graph), port)
+        case "FastAPI on uvicorn":
+            _uvicorn(_fastapi(graph), port)
 
 
 if __name__ == "__main__":
