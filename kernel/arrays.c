@@ -58,7 +58,7 @@ bool take_arrays(PyObject *arrays, bool are_all, Tables *t, Views *views)
         }
         point(t, i, view);
     }
-    t->n_skus = t->n_sku_kind;
+    t->n_skus = t->n_sku_card / SKU_CARD;
     t->n_kinds = t->n_edge_offsets - 2;
     t->n_rationales = t->n_rationale_edge_offsets - 1;
     t->n_edges = t->n_edge_source;
@@ -104,21 +104,11 @@ const char *misfit(const Tables *t)
     const char *of_edges = misfit_of_edges(t), *of_rows = misfit_of_rows(t);
     if (of_edges != NULL || of_rows != NULL)
         return of_edges != NULL ? of_edges : of_rows;
-    MUST(t->n_skus < INT32_MAX, "sku_kind")
-    MUST(t->n_sku_id_at == t->n_skus + 1, "sku_ids.offsets")
-    MUST(t->n_sku_title_at == t->n_skus + 1, "sku_titles.offsets")
-    MUST(t->n_sku_price == t->n_skus, "sku_price")
+    MUST(t->n_skus < INT32_MAX && t->n_skus * SKU_CARD == t->n_sku_card, "sku_cards")
     MUST(t->n_sku_slots >= 1, "sku_slots")
-    MUST(t->n_kind_title_at == t->n_kinds + 1, "kind_titles.offsets")
-    MUST(t->n_kind_category == t->n_kinds, "kind_category")
-    MUST(t->n_kind_sku_offsets == t->n_kinds + 1, "kind_sku_offsets")
-    MUST(t->n_rationale_id_at == t->n_rationales + 1, "rationale_ids.offsets")
-    MUST(t->n_rationale_text_at == t->n_rationales + 1, "rationale_texts.offsets")
+    MUST(t->n_kind_card == t->n_kinds * KIND_CARD, "kind_cards")
+    MUST(t->n_rationale_card == t->n_rationales * RATIONALE_CARD, "rationale_cards")
+    MUST(t->n_edge_card == t->n_edges * EDGE_CARD, "edge_cards")
     MUST(t->n_edge_probability == t->n_edges, "edge_probability")
-    MUST(t->n_edge_phrase == t->n_edges, "edge_phrase")
-    MUST(t->n_explanation_at == t->n_edges + 1, "edge_explanations.offsets")
-    MUST(t->n_edge_statement_offsets == t->n_edges + 1, "edge_statement_offsets")
-    MUST(t->n_statement_response < INT32_MAX, "statement_response")
-    MUST(t->n_statement_position == t->n_statement_response, "statement_position")
     return NULL;
 }

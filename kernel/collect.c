@@ -37,7 +37,7 @@ static int64_t next_slot(const Tables *t, uint64_t hash, int64_t place)
 static bool is_key(const Tables *t, int64_t row, const char *key, int64_t length)
 {
     Text text;
-    return TEXT(t, sku_id, row, &text) && text.length == length &&
+    return is_row(row, t->n_skus) && TEXT_IN(t, sku_id, SKU_WORD(t, row, SKU_ID), &text) && text.length == length &&
            memcmp(text.start, key, (size_t)length) == 0;
 }
 
@@ -98,10 +98,8 @@ static void look_up(const Tables *t, Lookup *lookups, int64_t n)
         int64_t place = next_slot(t, lookups[i].hash, (int64_t)home_of(t, lookups[i].hash));
         int64_t row = place < 0 ? -1 : (int64_t)(t->sku_slots[place] & UINT32_MAX) - 1;
         lookups[i].place = place;
-        if (is_row(row, t->n_skus)) {
-            FETCH(&t->sku_id_at[row]);
-            FETCH(&t->sku_kind[row]);
-        }
+        if (is_row(row, t->n_skus))
+            FETCH(&SKU_WORD(t, row, SKU_ID));
     }
     for (int64_t i = 0; i < n; i++) {
         if (lookups[i].length < 0 || lookups[i].place < 0)
@@ -109,10 +107,11 @@ static void look_up(const Tables *t, Lookup *lookups, int64_t n)
         int64_t row = (int64_t)(t->sku_slots[lookups[i].place] & UINT32_MAX) - 1;
         if (!is_row(row, t->n_skus))
             continue;
-        if (is_row(t->sku_id_at[row], t->n_sku_id_bytes))
-            FETCH(&t->sku_id_bytes[t->sku_id_at[row]]);
-        if (is_row(t->sku_kind[row], t->n_kinds))
-            FETCH(&t->row_offsets[t->sku_kind[row]]);
+        int64_t start = start_in(SKU_WORD(t, row, SKU_ID)), kind = lower_half(SKU_WORD(t, row, SKU_KIND));
+        if (is_row(start, t->n_sku_id_bytes))
+            FETCH(&t->sku_id_bytes[start]);
+        if (is_row(kind, t->n_kinds))
+            FETCH(&KIND_WORD(t, kind, KIND_ROWS));
     }
     for (int64_t i = 0; i < n; i++)
         if (lookups[i].length >= 0)
@@ -213,10 +212,12 @@ static Status add_seeds(const Tables *t, const Asked *asked, Scratch *s, PyObjec
             if (row < 0) {
                 if (add_unknown(unknown, PySequence_Fast_GET_ITEM(skus, first + i)) != OK)
                     return FAILED;
-            } else if (!is_row(t->sku_kind[row], t->n_kinds)) {
-                return DAMAGED;
-            } else if (!add_source(s, t->sku_kind[row], (int)(first + i), steps_at(asked, first + i))) {
-                return FAILED;
+            } else {
+                int64_t kind = lower_half(SKU_WORD(t, row, SKU_KIND));
+                if (!is_row(kind, t->n_kinds))
+                    return DAMAGED;
+                if (!add_source(s, kind, (int)(first + i), steps_at(asked, first + i)))
+                    return FAILED;
             }
         }
     }
@@ -366,12 +367,23 @@ static void raise_floor(const Tables *t, const Asked *asked, Scratch *s, int64_t
         s->floor = weight;
 }
 
+/* The merged rows of a node; false where they are damaged. */
+static bool rows_of(const Tables *t, int64_t node, int64_t *start, int64_t *end)
+{
+    if (node >= t->n_kinds)
+        return SLICE(t, row_offsets, node, t->n_row_target, start, end);
+    uint64_t word = KIND_WORD(t, node, KIND_ROWS);
+    *start = start_in(word);
+    *end = *start + length_in(word);
+    return *end <= t->n_row_target;
+}
+
 Status collect_by_rows(const Tables *t, const Asked *asked, Scratch *s, int64_t max_row, bool *is_cut)
 {
-    int64_t total = 0, start, end;
+    int64_t total = 0, start = 0, end = 0;
     *is_cut = false;
     for (int64_t i = 0; i < s->n_sources; i++) {
-        if (!SLICE(t, row_offsets, s->sources[i].node, t->n_row_target, &start, &end))
+        if (!rows_of(t, s->sources[i].node, &start, &end))
             return DAMAGED;
         *is_cut |= end - start >= max_row;
         total += end - start;
@@ -380,8 +392,7 @@ Status collect_by_rows(const Tables *t, const Asked *asked, Scratch *s, int64_t 
     if (!clear_targets(s, total) || !RESERVE(s, arrivals, total) || !RESERVE(s, targets, total))
         return FAILED;
     for (int64_t i = 0; i < s->n_sources; i++) {
-        start = t->row_offsets[s->sources[i].node];
-        end = t->row_offsets[s->sources[i].node + 1];
+        rows_of(t, s->sources[i].node, &start, &end);
         for (int64_t row = start; row < end; row++) {
             if (!is_row(t->row_target[row], t->n_kinds))
                 return DAMAGED;

@@ -7,8 +7,11 @@
 /* Room for n more bytes. What follows writes into it without asking again. */
 static bool room(Scratch *s, int64_t n) { return RESERVE(s, text, s->n_text + n); }
 
-/* What a text may become: six bytes a byte where all are control characters, and its quotation marks. */
-static int64_t most(Text text) { return 6 * text.length + 2; }
+enum { AT_ONCE = 64 };
+
+/* What a text may become: six bytes a byte where all are control characters, its quotation marks, and what is
+ * copied too much of a short one. */
+static int64_t most(Text text) { return 6 * text.length + 2 + AT_ONCE; }
 
 #define LITERAL(out, text) literal(out, text, sizeof(text) - 1)
 
@@ -20,13 +23,35 @@ static inline char *literal(char *out, const char *bytes, size_t n)
 
 typedef uint8_t Block __attribute__((vector_size(16)));
 
-/* Whether one of sixteen bytes must be escaped: a control character, a quotation mark or a backslash. */
-static inline bool has_special(Block block)
+/* All ones where a byte must be escaped: a control character, a quotation mark or a backslash. */
+static inline Block specials(Block block)
 {
-    Block found = (Block)((block < 0x20) | (block == '"') | (block == '\\'));
+    return (Block)((block < 0x20) | (block == '"') | (block == '\\'));
+}
+
+static inline bool is_any(Block found)
+{
     uint64_t halves[2];
     memcpy(halves, &found, sizeof halves);
     return (halves[0] | halves[1]) != 0;
+}
+
+/* INSIDE + AT_ONCE - n: all ones for n bytes, then zeros. */
+static const uint8_t INSIDE[2 * AT_ONCE] = {[0 ... AT_ONCE - 1] = 0xFF};
+
+/* Copy a text of at most n bytes as n bytes, whatever stands behind it; false where some must be escaped. The
+ * lengths of texts are not foreseeable: a branch on each would cost more than what is copied too much. */
+static inline bool copy_block(char *out, Text text, int n)
+{
+    Block found = {0};
+    for (int i = 0; i < n; i += 16) {
+        Block block, mask;
+        memcpy(&block, text.start + i, 16);
+        memcpy(&mask, INSIDE + AT_ONCE - text.length + i, 16);
+        memcpy(out + i, &block, 16);
+        found |= specials(block) & mask;
+    }
+    return !is_any(found);
 }
 
 static char *put_byte(char *out, unsigned char byte)
@@ -48,48 +73,14 @@ static char *put_byte(char *out, unsigned char byte)
     return out;
 }
 
-/* The same for eight bytes. */
-static inline bool word_has_special(uint64_t word)
-{
-    const uint64_t ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
-    uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\';
-    uint64_t below = (word - ones * 0x20) & ~word;
-    return ((below | ((quote - ones) & ~quote) | ((slash - ones) & ~slash)) & highs) != 0;
-}
-
-/* Copy four to fifteen bytes as two words that overlap, where none of them must be escaped. */
-static inline bool copy_short(char *out, const char *at, int64_t n)
-{
-    if (n >= 8) {
-        uint64_t first, last;
-        memcpy(&first, at, 8);
-        memcpy(&last, at + n - 8, 8);
-        if (word_has_special(first) || word_has_special(last))
-            return false;
-        memcpy(out, &first, 8);
-        memcpy(out + n - 8, &last, 8);
-        return true;
-    }
-    uint32_t first, last;
-    memcpy(&first, at, 4);
-    memcpy(&last, at + n - 4, 4);
-    if (word_has_special((uint64_t)last << 32 | first))
-        return false;
-    memcpy(out, &first, 4);
-    memcpy(out + n - 4, &last, 4);
-    return true;
-}
-
 /* Sixteen bytes at a time; the last sixteen may write again what stands there. */
-static inline char *put_escaped(char *out, Text text)
+static char *put_long(char *out, Text text)
 {
     const char *at = text.start, *end = text.start + text.length;
-    if (text.length >= 4 && text.length < 16 && copy_short(out, at, text.length))
-        return out + text.length;
     while (at < end) {
         int64_t back = end - at >= 16 ? 0 : 16 - (end - at);
         Block block;
-        if (back <= at - text.start && (memcpy(&block, at - back, 16), !has_special(block))) {
+        if (back <= at - text.start && (memcpy(&block, at - back, 16), !is_any(specials(block)))) {
             memcpy(out - back, &block, 16);
             out += 16 - back;
             at += 16 - back;
@@ -100,8 +91,17 @@ static inline char *put_escaped(char *out, Text text)
     return out;
 }
 
+static inline char *put_escaped(char *out, Text text)
+{
+    if (text.length <= 16 && text.readable >= 16 && copy_block(out, text, 16))
+        return out + text.length;
+    if (text.length <= AT_ONCE && text.readable >= AT_ONCE && copy_block(out, text, AT_ONCE))
+        return out + text.length;
+    return put_long(out, text);
+}
+
 /* A text in quotation marks. */
-static char *put_text(char *out, Text text)
+static inline char *put_text(char *out, Text text)
 {
     *out++ = '"';
     out = put_escaped(out, text);
@@ -109,10 +109,29 @@ static char *put_text(char *out, Text text)
     return out;
 }
 
+static const uint64_t ZEROS = 0x3030303030303030ULL; /* "00000000" */
+
+/* The eight digits of a number below 10^8, a byte each, the first one lowest. */
+static inline uint64_t eight_digits(uint32_t value)
+{
+    uint64_t fours = value / 10000 | (uint64_t)(value % 10000) << 32;
+    uint64_t hundreds = fours * 10486 >> 20 & 0x0000007F0000007FULL;
+    uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
+    uint64_t tens = twos * 103 >> 10 & 0x000F000F000F000FULL;
+    return tens | (twos - 10 * tens) << 8;
+}
+
 static char *put_whole(char *out, uint64_t value)
 {
     char digits[20];
     int n = 0;
+    if (value < 100000000) {
+        uint64_t eight = eight_digits((uint32_t)value);
+        int zeros = eight == 0 ? 7 : __builtin_ctzll(eight) / 8;
+        eight = (eight | ZEROS) >> 8 * zeros;
+        memcpy(out, &eight, 8);
+        return out + 8 - zeros;
+    }
     do {
         digits[n++] = (char)('0' + value % 10);
         value /= 10;
@@ -145,13 +164,10 @@ static char *put_share(char *out, int64_t micro)
         }
         return tens > 0 ? LITERAL(out, "e-05") : LITERAL(out, "e-06");
     }
-    memcpy(out, "0.000000", 8);
-    for (int place = 7; micro > 0; place--, micro /= 10)
-        out[place] = (char)('0' + micro % 10);
-    out += 8;
-    while (out[-1] == '0')
-        out--;
-    return out;
+    uint64_t digits = eight_digits((uint32_t)micro); /* two zeros come first: "0." and six digits */
+    uint64_t text = (digits | ZEROS) - (('0' - '.') << 8);
+    memcpy(out, &text, 8);
+    return out + 8 - __builtin_clzll(digits) / 8;
 }
 
 enum { PRICE_ROOM = 64 };
@@ -163,14 +179,13 @@ static char *put_price(char *out, double price)
     if (!isfinite(price))
         return LITERAL(out, "null");
     if (price >= 0 && cents < 1e15 && !signbit(price)) {
-        uint64_t whole = (uint64_t)nearbyint(cents);
+        uint64_t whole = (uint64_t)(cents + 0x1p52 - 0x1p52); /* rounded; nearbyint is a call */
         if ((double)whole / 100.0 == price) {
             out = put_whole(out, whole / 100);
-            *out++ = '.';
-            *out++ = (char)('0' + whole / 10 % 10);
-            if (whole % 10 != 0)
-                *out++ = (char)('0' + whole % 10);
-            return out;
+            out[0] = '.';
+            out[1] = (char)('0' + whole / 10 % 10);
+            out[2] = (char)('0' + whole % 10);
+            return out + (whole % 10 != 0 ? 3 : 2);
         }
     }
     char *digits = PyOS_double_to_string(price, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
@@ -187,14 +202,14 @@ static bool text_of_python(PyObject *text, PyObject **owner, Text *bytes)
     Py_ssize_t n;
     *owner = NULL;
     bytes->start = PyUnicode_AsUTF8AndSize(text, &n);
-    bytes->length = n;
+    bytes->length = bytes->readable = n;
     if (bytes->start != NULL)
         return true;
     PyErr_Clear();
     *owner = PyUnicode_AsEncodedString(text, "utf-8", "replace");
     if (*owner == NULL)
         return false;
-    *bytes = (Text){PyBytes_AS_STRING(*owner), PyBytes_GET_SIZE(*owner)};
+    *bytes = (Text){PyBytes_AS_STRING(*owner), PyBytes_GET_SIZE(*owner), PyBytes_GET_SIZE(*owner)};
     return true;
 }
 
@@ -220,26 +235,26 @@ static bool put(Scratch *s, const char *bytes, size_t n)
 #define PUT(s, text) put(s, text, sizeof(text) - 1)
 
 /* "response-position": the closing mark moves behind the position. */
-static char *put_relation(const Tables *t, char *out, Text response, int32_t statement)
+static char *put_relation(char *out, Text response, int32_t position)
 {
     out = put_text(out, response);
     out[-1] = '-';
-    out = put_signed(out, t->statement_position[statement]);
+    out = put_signed(out, position);
     *out++ = '"';
     return out;
 }
 
-enum { NAMES_OF_A_PATH = 320, NAMES_OF_AN_ITEM = 160 }; /* more than the names of the fields and the numbers take */
+enum { NAMES_OF_A_PATH = 320, NAMES_OF_AN_ITEM = 160 }; /* more than names of fields and numbers take */
 
 static Status put_path(const Graph *graph, const Asked *asked, Scratch *s, const Reason *reason, int32_t kind)
 {
     const Tables *t = &graph->tables;
     const Records *r = &graph->records;
     Way way;
-    Text seed = {"", 0}, seed_kind = {"", 0};
+    Text seed = {"", 0, 0}, seed_kind = {"", 0, 0};
     bool has_seed = reason->seed >= 0;
     PyObject *owner;
-    if (!read_way(t, r, reason, kind, &way) || (has_seed && !TEXT(t, kind_title, reason->kind, &seed_kind)))
+    if (!read_way(t, r, reason, kind, &way) || (has_seed && !TEXT_IN(t, kind_title, KIND_WORD(t, reason->kind, KIND_TITLE), &seed_kind)))
         return DAMAGED;
     if (has_seed && !text_of_python(PySequence_Fast_GET_ITEM(asked->skus, reason->seed), &owner, &seed))
         return FAILED; /* a known SKU has no owner: its UTF-8 was asked for before */
@@ -256,10 +271,10 @@ static Status put_path(const Graph *graph, const Asked *asked, Scratch *s, const
     out = put_text(LITERAL(out, ",\"relation_type\":"), r->type_texts[way.type]);
     out = put_text(LITERAL(out, ",\"explanation\":"), way.explanation);
     out = put_share(LITERAL(out, ",\"probability\":"), way.micro_probability);
-    out = put_relation(t, LITERAL(out, ",\"relation_id\":"), way.response, way.statement);
+    out = put_relation(LITERAL(out, ",\"relation_id\":"), way.response, way.position);
     out = way.is_reversed ? LITERAL(out, ",\"is_reversed\":true") : LITERAL(out, ",\"is_reversed\":false");
     out = LITERAL(out, ",\"via_relation_id\":");
-    out = way.via < 0 ? LITERAL(out, "null") : put_relation(t, out, way.via_response, way.via_statement);
+    out = way.via < 0 ? LITERAL(out, "null") : put_relation(out, way.via_response, way.via_position);
     out = put_whole(LITERAL(out, ",\"edge\":"), (uint64_t)way.edge);
     *out++ = '}';
     s->n_text = out - s->text;
@@ -271,9 +286,10 @@ static Status put_item(const Graph *graph, const Asked *asked, Scratch *s, const
     const Tables *t = &graph->tables;
     Text sku, title, kind, category;
     int64_t probability;
-    if (!TEXT(t, sku_id, choice->sku_row, &sku) || !TEXT(t, sku_title, choice->sku_row, &title) ||
-        !TEXT(t, kind_title, choice->kind, &kind) ||
-        !TEXT(t, category_name, t->kind_category[choice->kind], &category) ||
+    if (!TEXT_IN(t, sku_id, SKU_WORD(t, choice->sku_row, SKU_ID), &sku) ||
+        !TEXT_IN(t, sku_title, SKU_WORD(t, choice->sku_row, SKU_TITLE), &title) ||
+        !TEXT_IN(t, kind_title, KIND_WORD(t, choice->kind, KIND_TITLE), &kind) ||
+        !TEXT(t, category_name, upper_half(KIND_WORD(t, choice->kind, KIND_CATEGORY_AND_BEST)), &category) ||
         !probability_of(t, &graph->records, &reasons[choice->first], &probability))
         return DAMAGED;
     if (!room(s, most(sku) + most(title) + most(kind) + most(category) + PRICE_ROOM + NAMES_OF_AN_ITEM))
@@ -282,7 +298,7 @@ static Status put_item(const Graph *graph, const Asked *asked, Scratch *s, const
     out = put_text(LITERAL(out, ",\"title\":"), title);
     out = put_text(LITERAL(out, ",\"kind\":"), kind);
     out = put_text(LITERAL(out, ",\"category\":"), category);
-    out = put_price(LITERAL(out, ",\"price\":"), t->sku_price[choice->sku_row]);
+    out = put_price(LITERAL(out, ",\"price\":"), price_of(t, choice->sku_row));
     if (out == NULL)
         return FAILED;
     out = put_share(LITERAL(out, ",\"score\":"), score_of(t, choice->weight));
@@ -303,7 +319,8 @@ static Status put_rationales(const Tables *t, const Asked *asked, Scratch *s)
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(asked->rationales); i++) {
         Text text;
         int64_t row = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(asked->rationales, i));
-        if (!TEXT(t, rationale_text, row, &text))
+        if (!is_row(row, t->n_rationales) ||
+            !TEXT_IN(t, rationale_text, RATIONALE_WORD(t, row, RATIONALE_TEXT), &text))
             return DAMAGED;
         if ((i > 0 && !PUT(s, ",")) || !room(s, most(text)))
             return FAILED;

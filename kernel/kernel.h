@@ -10,27 +10,23 @@
 #include <Python.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Name in C, name in the snapshot, type of a value. */
 #define ARRAYS(X) \
-    X(sku_id_at, "sku_ids.offsets", int64_t) \
+    X(sku_card, "sku_cards", uint64_t) \
     X(sku_id_bytes, "sku_ids.bytes", uint8_t) \
-    X(sku_title_at, "sku_titles.offsets", int64_t) \
     X(sku_title_bytes, "sku_titles.bytes", uint8_t) \
-    X(sku_kind, "sku_kind", int32_t) \
-    X(sku_price, "sku_price", double) \
     X(sku_slots, "sku_slots", uint64_t) \
-    X(kind_title_at, "kind_titles.offsets", int64_t) \
+    X(kind_card, "kind_cards", uint64_t) \
     X(kind_title_bytes, "kind_titles.bytes", uint8_t) \
-    X(kind_category, "kind_category", int32_t) \
     X(category_name_at, "category_names.offsets", int64_t) \
     X(category_name_bytes, "category_names.bytes", uint8_t) \
-    X(kind_sku_offsets, "kind_sku_offsets", int64_t) \
     X(kind_skus, "kind_skus", int32_t) \
-    X(rationale_id_at, "rationale_ids.offsets", int64_t) \
+    X(rationale_card, "rationale_cards", uint64_t) \
     X(rationale_id_bytes, "rationale_ids.bytes", uint8_t) \
-    X(rationale_text_at, "rationale_texts.offsets", int64_t) \
     X(rationale_text_bytes, "rationale_texts.bytes", uint8_t) \
+    X(edge_card, "edge_cards", uint64_t) \
     X(edge_offsets, "edge_offsets", int64_t) \
     X(edge_source, "edge_source", int32_t) \
     X(edge_type, "edge_type", uint8_t) \
@@ -39,12 +35,7 @@
     X(edge_probability, "edge_probability", double) \
     X(edge_weight, "edge_weight", uint32_t) \
     X(edge_inferred_weight, "edge_inferred_weight", uint32_t) \
-    X(edge_phrase, "edge_phrase", int32_t) \
-    X(explanation_at, "edge_explanations.offsets", int64_t) \
     X(explanation_bytes, "edge_explanations.bytes", uint8_t) \
-    X(edge_statement_offsets, "edge_statement_offsets", int64_t) \
-    X(statement_response, "statement_response", int32_t) \
-    X(statement_position, "statement_position", int32_t) \
     X(response_id_at, "response_ids.offsets", int64_t) \
     X(response_id_bytes, "response_ids.bytes", uint8_t) \
     X(backward_offsets, "backward_offsets", int64_t) \
@@ -61,6 +52,13 @@
     X(row_edge, "row_edge", int32_t) \
     X(row_via, "row_via", int32_t) \
     X(scores, "scores", uint32_t)
+
+/* Words of a card, and where they are; see docs/SNAPSHOT.md. */
+enum { SKU_CARD = 4, SKU_ID = 0, SKU_TITLE, SKU_PRICE, SKU_KIND };
+enum { KIND_CARD = 4, KIND_TITLE = 0, KIND_CATEGORY_AND_BEST, KIND_SKUS, KIND_ROWS };
+enum { RATIONALE_CARD = 2, RATIONALE_TEXT = 0, RATIONALE_ID };
+enum { EDGE_CARD = 4, EDGE_SENTENCE = 0, EDGE_RATIONALE_AND_PHRASE, EDGE_STATEMENT, EDGE_TARGET_AND_SHARE };
+enum { NO_SHARE = 0xFFFFFF };
 
 #define COUNT_ONE(name, text, type) +1
 enum { N_ARRAYS = 0 ARRAYS(COUNT_ONE), MAX_TYPES = 8 };
@@ -79,6 +77,7 @@ typedef struct {
 typedef struct {
     const char *start;
     int64_t length;
+    int64_t readable; /* bytes from the start on that may be read, more than the length inside a table */
 } Text;
 
 /* Where paths start. */
@@ -220,6 +219,12 @@ static inline bool slice_of(const int64_t *offsets, int64_t n_offsets, int64_t a
     return *start >= 0 && *start <= *end && *end <= n;
 }
 
+/* What a word of a card says: a start in its upper 40 bits and a length below; two halves; a price. */
+static inline int64_t start_in(uint64_t word) { return (int64_t)(word >> 24); }
+static inline int64_t length_in(uint64_t word) { return (int64_t)(word & 0xFFFFFF); }
+static inline int32_t upper_half(uint64_t word) { return (int32_t)(word >> 32); }
+static inline int32_t lower_half(uint64_t word) { return (int32_t)(word & UINT32_MAX); }
+
 #define SLICE(t, offsets, at, n, start, end) slice_of((t)->offsets, (t)->n_##offsets, at, n, start, end)
 
 static inline bool text_of(const int64_t *offsets, int64_t n_offsets, const uint8_t *bytes, int64_t n_bytes,
@@ -230,7 +235,32 @@ static inline bool text_of(const int64_t *offsets, int64_t n_offsets, const uint
         return false;
     text->start = (const char *)bytes + start;
     text->length = end - start;
+    text->readable = n_bytes - start;
     return true;
+}
+
+static inline bool text_in(uint64_t word, const uint8_t *bytes, int64_t n_bytes, Text *text)
+{
+    text->start = (const char *)bytes + start_in(word);
+    text->length = length_in(word);
+    text->readable = n_bytes - start_in(word);
+    return start_in(word) + length_in(word) <= n_bytes;
+}
+
+/* The text that a word of a card names. */
+#define TEXT_IN(t, name, word, text) text_in(word, (t)->name##_bytes, (t)->n_##name##_bytes, text)
+
+/* A word of the card of a row that was checked. */
+#define SKU_WORD(t, row, word) ((t)->sku_card[SKU_CARD * (int64_t)(row) + (word)])
+#define KIND_WORD(t, row, word) ((t)->kind_card[KIND_CARD * (int64_t)(row) + (word)])
+#define RATIONALE_WORD(t, row, word) ((t)->rationale_card[RATIONALE_CARD * (int64_t)(row) + (word)])
+#define EDGE_WORD(t, row, word) ((t)->edge_card[EDGE_CARD * (int64_t)(row) + (word)])
+
+static inline double price_of(const Tables *t, int64_t row)
+{
+    double price;
+    memcpy(&price, &SKU_WORD(t, row, SKU_PRICE), sizeof price);
+    return price;
 }
 
 #define TEXT(t, name, row, text) \

@@ -48,8 +48,9 @@ static PyObject *texts_of_rationales(const Graph *graph, PyObject *rows)
     for (Py_ssize_t i = 0; texts != NULL && i < n; i++) {
         Text text;
         int64_t row = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(rows, i));
-        PyObject *made =
-            TEXT(&graph->tables, rationale_text, row, &text) ? new_text(text) : raise_status(graph, DAMAGED);
+        bool is_there = is_row(row, graph->tables.n_rationales) &&
+                        TEXT_IN(&graph->tables, rationale_text, RATIONALE_WORD(&graph->tables, row, RATIONALE_TEXT), &text);
+        PyObject *made = is_there ? new_text(text) : raise_status(graph, DAMAGED);
         if (made == NULL)
             Py_CLEAR(texts);
         else

@@ -76,7 +76,7 @@ static int is_wanted(const Tables *t, const Asked *asked, int32_t kind)
 {
     if (asked->categories == Py_None)
         return 1;
-    PyObject *row = PyLong_FromLong(t->kind_category[kind]);
+    PyObject *row = PyLong_FromLong(upper_half(KIND_WORD(t, kind, KIND_CATEGORY_AND_BEST)));
     if (row == NULL)
         return -1;
     int found = PySequence_Contains(asked->categories, row);
@@ -87,7 +87,7 @@ static int is_wanted(const Tables *t, const Asked *asked, int32_t kind)
 static int is_available(const Tables *t, const Asked *asked, int64_t row, Status *status)
 {
     Text text;
-    if (!TEXT(t, sku_id, row, &text)) {
+    if (!TEXT_IN(t, sku_id, SKU_WORD(t, row, SKU_ID), &text)) {
         *status = DAMAGED;
         return -1;
     }
@@ -106,18 +106,25 @@ static int is_available(const Tables *t, const Asked *asked, int64_t row, Status
     return found;
 }
 
+static bool is_priced(const Tables *t, const Asked *asked, int64_t row)
+{
+    double price = price_of(t, row);
+    return price >= asked->min_price && price <= asked->max_price; /* an unknown price lies in no range */
+}
+
 static Status add_products(const Tables *t, const Asked *asked, Scratch *s, int at, int64_t *n_found)
 {
-    int64_t start, end;
+    int32_t kind = s->targets[at].kind;
+    uint64_t skus = KIND_WORD(t, kind, KIND_SKUS);
     Status status = FAILED;
     *n_found = 0;
-    if (!SLICE(t, kind_sku_offsets, s->targets[at].kind, t->n_kind_skus, &start, &end))
+    if (start_in(skus) + length_in(skus) > t->n_kind_skus)
         return DAMAGED;
-    for (int64_t i = start; i < end && *n_found < asked->max_per_kind; i++) {
-        int32_t row = t->kind_skus[i];
+    for (int64_t i = 0; i < length_in(skus) && *n_found < asked->max_per_kind; i++) {
+        int32_t row = i == 0 ? lower_half(KIND_WORD(t, kind, KIND_CATEGORY_AND_BEST)) : t->kind_skus[start_in(skus) + i];
         if (!is_row(row, t->n_skus))
             return DAMAGED;
-        if (asked->has_prices && !(t->sku_price[row] >= asked->min_price && t->sku_price[row] <= asked->max_price))
+        if (asked->has_prices && !is_priced(t, asked, row))
             continue;
         if (is_hidden_row(s, row))
             continue;
@@ -185,7 +192,8 @@ static Status try_target(const Tables *t, const Asked *asked, Scratch *s, int at
     Status status = follow(t, best);
     if (status != OK)
         return status;
-    int32_t phrase = t->edge_target[best->edge] == target->kind ? t->edge_phrase[best->edge] : -1;
+    bool is_stated = upper_half(EDGE_WORD(t, best->edge, EDGE_TARGET_AND_SHARE)) == target->kind;
+    int32_t phrase = is_stated ? lower_half(EDGE_WORD(t, best->edge, EDGE_RATIONALE_AND_PHRASE)) : -1;
     Taken *taken = phrase >= 0 ? taken_of(s, phrase) : NULL;
     if (taken != NULL && taken->count >= asked->max_per_phrase)
         return OK;
@@ -244,17 +252,13 @@ static Status fetch_candidates(const Tables *t, Scratch *s, const Candidate *can
         Status status = follow(t, best);
         if (status != OK)
             return status;
-        FETCH(&t->kind_sku_offsets[candidates[i].kind]);
-        FETCH(&t->edge_target[best->edge]);
-        FETCH(&t->edge_phrase[best->edge]);
-        FETCH(&t->edge_rationale[best->edge]);
-        FETCH(&t->explanation_at[best->edge]);
-        FETCH(&t->edge_statement_offsets[best->edge]);
+        FETCH(&KIND_WORD(t, candidates[i].kind, 0));
+        FETCH(&EDGE_WORD(t, best->edge, 0));
     }
     for (int i = 0; i < n; i++) {
-        int64_t first = t->kind_sku_offsets[candidates[i].kind];
-        if (is_row(first, t->n_kind_skus))
-            FETCH(&t->kind_skus[first]);
+        int32_t row = lower_half(KIND_WORD(t, candidates[i].kind, KIND_CATEGORY_AND_BEST));
+        if (is_row(row, t->n_skus))
+            FETCH(&SKU_WORD(t, row, 0));
     }
     return OK;
 }

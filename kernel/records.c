@@ -24,18 +24,18 @@ static char *put_position(char *out, int32_t position)
     return out;
 }
 
-static PyObject *relation_id(const Tables *t, Text response, int32_t statement)
+static PyObject *relation_id(Text response, int32_t position)
 {
     char buffer[256];
     if (response.length > (int64_t)sizeof buffer - 16) {
         PyObject *name = new_text(response);
         PyObject *found =
-            name == NULL ? NULL : PyUnicode_FromFormat("%U-%d", name, (int)t->statement_position[statement]);
+            name == NULL ? NULL : PyUnicode_FromFormat("%U-%d", name, (int)position);
         Py_XDECREF(name);
         return found;
     }
     memcpy(buffer, response.start, (size_t)response.length);
-    char *end = put_position(buffer + response.length, t->statement_position[statement]);
+    char *end = put_position(buffer + response.length, position);
     return PyUnicode_DecodeUTF8(buffer, end - buffer, "strict");
 }
 
@@ -70,8 +70,8 @@ static PyObject *path_record(Making *making, const Reason *reason, int32_t kind)
     const Records *r = making->r;
     bool has_seed = reason->seed >= 0;
     Way way;
-    Text title = {"", 0};
-    if (!read_way(t, r, reason, kind, &way) || (has_seed && !TEXT(t, kind_title, reason->kind, &title))) {
+    Text title = {"", 0, 0};
+    if (!read_way(t, r, reason, kind, &way) || (has_seed && !TEXT_IN(t, kind_title, KIND_WORD(t, reason->kind, KIND_TITLE), &title))) {
         making->is_damaged = true;
         return NULL;
     }
@@ -83,9 +83,9 @@ static PyObject *path_record(Making *making, const Reason *reason, int32_t kind)
         Py_NewRef(r->types[way.type]),
         new_text(way.explanation),
         PyFloat_FromDouble((double)way.micro_probability / r->micro),
-        relation_id(t, way.response, way.statement),
+        relation_id(way.response, way.position),
         PyBool_FromLong(way.is_reversed),
-        way.via < 0 ? Py_NewRef(Py_None) : relation_id(t, way.via_response, way.via_statement),
+        way.via < 0 ? Py_NewRef(Py_None) : relation_id(way.via_response, way.via_position),
         PyLong_FromLong(way.edge),
     };
     return record(r->path, r->path_at, fields, N_PATH_FIELDS);
@@ -109,16 +109,17 @@ static PyObject *item_record(Making *making, const Choice *choice)
     const Tables *t = making->t;
     const Records *r = making->r;
     Text sku, title, kind, category;
-    if (!TEXT(t, sku_id, choice->sku_row, &sku) || !TEXT(t, sku_title, choice->sku_row, &title) ||
-        !TEXT(t, kind_title, choice->kind, &kind) ||
-        !TEXT(t, category_name, t->kind_category[choice->kind], &category)) {
+    if (!TEXT_IN(t, sku_id, SKU_WORD(t, choice->sku_row, SKU_ID), &sku) ||
+        !TEXT_IN(t, sku_title, SKU_WORD(t, choice->sku_row, SKU_TITLE), &title) ||
+        !TEXT_IN(t, kind_title, KIND_WORD(t, choice->kind, KIND_TITLE), &kind) ||
+        !TEXT(t, category_name, upper_half(KIND_WORD(t, choice->kind, KIND_CATEGORY_AND_BEST)), &category)) {
         making->is_damaged = true;
         return NULL;
     }
     PyObject *paths = paths_of(making, choice);
     if (paths == NULL)
         return NULL;
-    double price = t->sku_price[choice->sku_row];
+    double price = price_of(t, choice->sku_row);
     PyObject *first = PyTuple_GET_ITEM(paths, 0);
     PyObject *probability = *(PyObject **)((char *)first + r->path_at[6]);
     PyObject *fields[N_ITEM_FIELDS] = {

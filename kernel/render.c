@@ -2,80 +2,93 @@
 #include "render.h"
 
 #include <math.h>
-#include <string.h>
 
-static void fetch_ways(const Tables *t, const Reason *reason, const Reason *end)
+/* Ask for the ends of a text: most fit into two lines. */
+#define FETCH_TEXT(t, name, word) fetch_text((t)->name##_bytes, (t)->n_##name##_bytes, word)
+
+static inline void fetch_text(const uint8_t *bytes, int64_t n_bytes, uint64_t word)
 {
-    for (; reason < end; reason++) {
-        int32_t edge = reason->edge;
-        FETCH(&t->edge_rationale[edge]);
-        FETCH(&t->edge_type[edge]);
-        FETCH(&t->edge_probability[edge]);
-        FETCH(&t->explanation_at[edge]);
-        FETCH(&t->edge_statement_offsets[edge]);
+    int64_t start = start_in(word), end = start + length_in(word);
+    if (end > n_bytes || start == end)
+        return;
+    FETCH(bytes + start);
+    FETCH(bytes + end - 1);
+}
+
+static void fetch_edge(const Tables *t, const Reason *reason)
+{
+    FETCH(&EDGE_WORD(t, reason->edge, 0));
+    if (reason->via < 0)
+        return;
+    FETCH(&EDGE_WORD(t, reason->via, 0));
+    FETCH(&t->edge_probability[reason->edge]);
+    FETCH(&t->edge_probability[reason->via]);
+}
+
+static void fetch_response_offset(const Tables *t, int64_t edge)
+{
+    int64_t response = upper_half(EDGE_WORD(t, edge, EDGE_STATEMENT));
+    if (is_row(response, t->n_response_id_at - 1))
+        FETCH(&t->response_id_at[response]);
+}
+
+static void fetch_response(const Tables *t, int64_t edge)
+{
+    int64_t response = upper_half(EDGE_WORD(t, edge, EDGE_STATEMENT)), start;
+    if (!is_row(response, t->n_response_id_at - 1))
+        return;
+    start = t->response_id_at[response];
+    if (is_row(start, t->n_response_id_bytes))
+        FETCH(&t->response_id_bytes[start]);
+}
+
+static void fetch_cards(const Tables *t, const Choice *choice, const Reason *reasons)
+{
+    FETCH(&SKU_WORD(t, choice->sku_row, 0));
+    FETCH(&KIND_WORD(t, choice->kind, 0));
+    for (int32_t i = choice->first; i < choice->end; i++)
+        fetch_edge(t, &reasons[i]);
+}
+
+static void fetch_what_cards_name(const Tables *t, const Choice *choice, const Reason *reasons)
+{
+    FETCH_TEXT(t, sku_id, SKU_WORD(t, choice->sku_row, SKU_ID));
+    FETCH_TEXT(t, sku_title, SKU_WORD(t, choice->sku_row, SKU_TITLE));
+    FETCH_TEXT(t, kind_title, KIND_WORD(t, choice->kind, KIND_TITLE));
+    for (int32_t i = choice->first; i < choice->end; i++) {
+        int64_t rationale = upper_half(EDGE_WORD(t, reasons[i].edge, EDGE_RATIONALE_AND_PHRASE));
+        if (is_row(rationale, t->n_rationales))
+            FETCH(&RATIONALE_WORD(t, rationale, 0));
+        FETCH_TEXT(t, explanation, EDGE_WORD(t, reasons[i].edge, EDGE_SENTENCE));
+        fetch_response_offset(t, reasons[i].edge);
+        if (reasons[i].via >= 0)
+            fetch_response_offset(t, reasons[i].via);
     }
 }
 
-static void fetch_texts(const Tables *t, const Reason *reason, const Reason *end)
+static void fetch_last(const Tables *t, const Choice *choice, const Reason *reasons)
 {
-    for (; reason < end; reason++) {
-        int32_t edge = reason->edge;
-        int64_t statement = t->edge_statement_offsets[edge], rationale = t->edge_rationale[edge];
-        if (is_row(t->explanation_at[edge], t->n_explanation_bytes))
-            FETCH(&t->explanation_bytes[t->explanation_at[edge]]);
-        if (is_row(statement, t->n_statement_response)) {
-            FETCH(&t->statement_response[statement]);
-            FETCH(&t->statement_position[statement]);
-        }
+    for (int32_t i = choice->first; i < choice->end; i++) {
+        int64_t rationale = upper_half(EDGE_WORD(t, reasons[i].edge, EDGE_RATIONALE_AND_PHRASE));
         if (is_row(rationale, t->n_rationales)) {
-            FETCH(&t->rationale_text_at[rationale]);
-            FETCH(&t->rationale_id_at[rationale]);
+            FETCH_TEXT(t, rationale_text, RATIONALE_WORD(t, rationale, RATIONALE_TEXT));
+            FETCH_TEXT(t, rationale_id, RATIONALE_WORD(t, rationale, RATIONALE_ID));
         }
+        fetch_response(t, reasons[i].edge);
+        if (reasons[i].via >= 0)
+            fetch_response(t, reasons[i].via);
     }
 }
 
-static void fetch_sources(const Tables *t, const Reason *reason, const Reason *end)
-{
-    for (; reason < end; reason++) {
-        int64_t statement = t->edge_statement_offsets[reason->edge];
-        int64_t rationale = t->edge_rationale[reason->edge];
-        if (is_row(statement, t->n_statement_response) &&
-            is_row(t->statement_response[statement], t->n_response_id_at - 1))
-            FETCH(&t->response_id_at[t->statement_response[statement]]);
-        if (is_row(rationale, t->n_rationales)) {
-            if (is_row(t->rationale_text_at[rationale], t->n_rationale_text_bytes))
-                FETCH(&t->rationale_text_bytes[t->rationale_text_at[rationale]]);
-            if (is_row(t->rationale_id_at[rationale], t->n_rationale_id_bytes))
-                FETCH(&t->rationale_id_bytes[t->rationale_id_at[rationale]]);
-        }
-    }
-}
-
-/* Ask for the memory that an answer will read: ten products wait for it together. */
+/* Ask for the memory that an answer will read, a step of all products after the other: ten wait together. */
 void fetch_found(const Tables *t, Found found)
 {
-    const Choice *end = found.choices + found.n_choices;
-    for (const Choice *choice = found.choices; choice < end; choice++) {
-        FETCH(&t->sku_id_at[choice->sku_row]);
-        FETCH(&t->sku_title_at[choice->sku_row]);
-        FETCH(&t->sku_price[choice->sku_row]);
-        FETCH(&t->kind_title_at[choice->kind]);
-        FETCH(&t->kind_category[choice->kind]);
-        fetch_ways(t, found.reasons + choice->first, found.reasons + choice->end);
-    }
-    for (const Choice *choice = found.choices; choice < end; choice++) {
-        int64_t sku = t->sku_id_at[choice->sku_row], title = t->sku_title_at[choice->sku_row];
-        int64_t kind_title = t->kind_title_at[choice->kind];
-        if (is_row(sku, t->n_sku_id_bytes))
-            FETCH(&t->sku_id_bytes[sku]);
-        if (is_row(title, t->n_sku_title_bytes))
-            FETCH(&t->sku_title_bytes[title]);
-        if (is_row(kind_title, t->n_kind_title_bytes))
-            FETCH(&t->kind_title_bytes[kind_title]);
-        fetch_texts(t, found.reasons + choice->first, found.reasons + choice->end);
-    }
-    for (const Choice *choice = found.choices; choice < end; choice++)
-        fetch_sources(t, found.reasons + choice->first, found.reasons + choice->end);
+    for (int64_t i = 0; i < found.n_choices; i++)
+        fetch_cards(t, &found.choices[i], found.reasons);
+    for (int64_t i = 0; i < found.n_choices; i++)
+        fetch_what_cards_name(t, &found.choices[i], found.reasons);
+    for (int64_t i = 0; i < found.n_choices; i++)
+        fetch_last(t, &found.choices[i], found.reasons);
 }
 
 int64_t score_of(const Tables *t, uint64_t weight)
@@ -84,22 +97,22 @@ int64_t score_of(const Tables *t, uint64_t weight)
     return t->scores[weight < last ? weight : last];
 }
 
-/* Row of the surest statement of an edge, and the answer it was read from. */
-static bool surest(const Tables *t, int64_t edge, int32_t *statement, Text *response)
+/* The answer that the surest statement of an edge was read from, and its place there. */
+static bool surest(const Tables *t, int64_t edge, Text *response, int32_t *position)
 {
-    int64_t start, end;
-    if (!SLICE(t, edge_statement_offsets, edge, t->n_statement_response, &start, &end) || start >= end)
-        return false;
-    *statement = (int32_t)start;
-    return TEXT(t, response_id, t->statement_response[start], response);
+    uint64_t word = EDGE_WORD(t, edge, EDGE_STATEMENT);
+    *position = lower_half(word);
+    return TEXT(t, response_id, upper_half(word), response);
 }
 
 /* Probability that the statements of a path hold, in millionths; false where it is no share. */
 bool probability_of(const Tables *t, const Records *records, const Reason *reason, int64_t *micro)
 {
-    double share = t->edge_probability[reason->edge];
-    if (reason->via >= 0)
-        share *= t->edge_probability[reason->via];
+    if (reason->via < 0) {
+        *micro = (int64_t)(EDGE_WORD(t, reason->edge, EDGE_TARGET_AND_SHARE) >> 8 & NO_SHARE);
+        return *micro <= (int64_t)records->micro;
+    }
+    double share = t->edge_probability[reason->edge] * t->edge_probability[reason->via];
     if (!(share >= 0 && share <= 1))
         return false;
     *micro = (int64_t)nearbyint(share * records->micro);
@@ -108,16 +121,19 @@ bool probability_of(const Tables *t, const Records *records, const Reason *reaso
 
 bool read_way(const Tables *t, const Records *records, const Reason *reason, int32_t kind, Way *way)
 {
-    int64_t edge = reason->edge, rationale = t->edge_rationale[edge];
+    int64_t edge = reason->edge, rationale = upper_half(EDGE_WORD(t, edge, EDGE_RATIONALE_AND_PHRASE));
+    uint64_t last = EDGE_WORD(t, edge, EDGE_TARGET_AND_SHARE);
     way->edge = reason->edge;
     way->via = reason->via;
-    way->type = t->edge_type[edge];
-    way->is_reversed = t->edge_target[edge] != kind;
+    way->type = (int)(last & 0xFF);
+    way->is_reversed = upper_half(last) != kind;
     if (way->type >= records->n_types || !probability_of(t, records, reason, &way->micro_probability))
         return false;
-    if (reason->via >= 0 && !surest(t, reason->via, &way->via_statement, &way->via_response))
+    if (reason->via >= 0 && !surest(t, reason->via, &way->via_response, &way->via_position))
         return false;
-    return TEXT(t, rationale_text, rationale, &way->rationale) &&
-           TEXT(t, rationale_id, rationale, &way->rationale_id) &&
-           TEXT(t, explanation, edge, &way->explanation) && surest(t, edge, &way->statement, &way->response);
+    return is_row(rationale, t->n_rationales) &&
+           TEXT_IN(t, rationale_text, RATIONALE_WORD(t, rationale, RATIONALE_TEXT), &way->rationale) &&
+           TEXT_IN(t, rationale_id, RATIONALE_WORD(t, rationale, RATIONALE_ID), &way->rationale_id) &&
+           TEXT_IN(t, explanation, EDGE_WORD(t, edge, EDGE_SENTENCE), &way->explanation) &&
+           surest(t, edge, &way->response, &way->position);
 }

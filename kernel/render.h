@@ -45,9 +45,9 @@ PyObject *record(PyTypeObject *type, const Py_ssize_t *at, PyObject **fields, in
 /* json.c */
 PyObject *as_json(const Graph *graph, const Asked *asked, Scratch *s, Found found, PyObject *unknown, Status *status);
 
-/* What a reason says, in positions and texts that were checked. */
+/* What a reason says, in numbers and texts that were checked. */
 typedef struct {
-    int32_t edge, via, statement, via_statement;
+    int32_t edge, via, position, via_position;
     int64_t micro_probability;
     bool is_reversed;
     int type;

@@ -10,6 +10,7 @@ import polars as pl
 
 from pkgraph.snapshot import CompiledGraph
 from pkgraph.snapshot.compile import compile_graph
+from pkgraph.snapshot.layout import FORMAT_VERSION
 from tests.published import publish_shop
 from tests.shop import STATEMENTS, Told, accepted, products
 
@@ -23,7 +24,7 @@ def golden_graph() -> CompiledGraph:
 
 
 def main() -> None:
-    folder = GOLDEN / "format-1"
+    folder = GOLDEN / f"format-{FORMAT_VERSION}"
     with tempfile.TemporaryDirectory() as temporary:
         published = publish_shop(Path(temporary), golden_graph())
         shutil.rmtree(folder, ignore_errors=True)

@@ -19,7 +19,8 @@ def read_array(path: Path) -> list[Any]:
     raw = path.read_bytes()
     magic, version, oldest, dtype, count = struct.unpack_from("<8sHH4x8sQ", raw)
     assert magic == b"PKGRAPH\x00"
-    assert (version, oldest) == (1, 1)
+    assert version in (1, 2)
+    assert oldest == 1
     assert raw[12:16] + raw[32:60] == bytes(32)
     assert struct.unpack_from("<I", raw, 60)[0] == zlib.crc32(raw[:60])
     code = CODES[dtype.rstrip(b"\x00").decode()]
@@ -58,6 +59,30 @@ class Reader:
 
     def owned(self, offsets: str, item: int) -> range:
         return range(*self.arrays[offsets][item : item + 2])
+
+    def named(self, name: str, word: int) -> str:
+        """The text that a word of a card names."""
+        start, length = word >> 24, word % 2**24
+        return bytes(self.arrays[f"{name}.bytes"][start : start + length]).decode()
+
+    def sku_card(self, row: int) -> tuple[str, str, float, int]:
+        words = self["sku_cards"][4 * row : 4 * row + 4]
+        price = struct.unpack("<d", struct.pack("<Q", words[2]))[0]
+        return self.named("sku_ids", words[0]), self.named("sku_titles", words[1]), price, words[3]
+
+    def kind_card(self, row: int) -> tuple[str, int, int, range, range]:
+        title, place, skus, rows = self["kind_cards"][4 * row : 4 * row + 4]
+        owned = (range(word >> 24, (word >> 24) + word % 2**24) for word in (skus, rows))
+        return (self.named("kind_titles", title), *halves(place), *owned)  # type: ignore[return-value]
+
+    def rationale_card(self, row: int) -> tuple[str, str]:
+        text, key = self["rationale_cards"][2 * row : 2 * row + 2]
+        return self.named("rationale_texts", text), self.named("rationale_ids", key)
+
+    def edge_card(self, row: int) -> tuple[str, int, int, int, int, int, int, int]:
+        sentence, about, statement, last = self["edge_cards"][4 * row : 4 * row + 4]
+        places = (*halves(about), *halves(statement), last >> 32)
+        return (self.named("edge_explanations", sentence), *places, last >> 8 & 0xFFFFFF, last & 0xFF)
 
     def row_of(self, sku: str) -> int | None:
         """By the hash table."""
@@ -124,6 +149,12 @@ class Reader:
                 (self.text("sku_ids", product), score, self.text("edge_explanations", edge), relation)
             )
         return answer
+
+
+def halves(word: int) -> tuple[int, int]:
+    """Two signed numbers of 32 bits, the upper one first."""
+    lower, upper = struct.unpack("<ii", struct.pack("<Q", word))
+    return upper, lower
 
 
 def weight_of(share: float) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pkgraph.kernel import kernel
 from pkgraph.snapshot.layout import Array, Strings
 
 if TYPE_CHECKING:
@@ -25,6 +26,23 @@ def strings_of(column: pl.Series) -> Strings:
         run = column.slice(start, TEXTS_AT_ONCE).str.join("").item().encode()
         data[offsets[start] : offsets[start] + len(run)] = np.frombuffer(run, dtype="<u1")
     return Strings(offsets, data)
+
+
+def place_texts(data: Array, starts: Array, texts: Strings) -> None:
+    """Write each text into the data from its start on; compiled where it can be.
+
+    Args:
+        data: uint8, large enough.
+        starts: int64, one a text.
+        texts: What is written.
+    """
+    compiled = kernel()
+    if compiled is not None:
+        compiled.place_texts(data, starts, texts.offsets, texts.data)
+        return
+    for row, start in enumerate(starts.tolist()):
+        text = texts.raw(row)
+        data[start : start + len(text)] = np.frombuffer(text, dtype="<u1")
 
 
 def coded(column: pl.Series) -> tuple[Strings, Array]:

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from pkgraph.errors import CatalogError
+from pkgraph.snapshot.cards import with_cards
 from pkgraph.snapshot.coding import coded, floats, strings_of
 from pkgraph.snapshot.index import index_words
 from pkgraph.snapshot.layout import CompiledGraph, Intake, Sections
@@ -48,7 +49,7 @@ def compile_graph(products: pl.DataFrame, accepted: pl.DataFrame | pl.LazyFrame)
     statements = read_statements(accepted.lazy(), kinds)
     sections = _catalog_sections(products, kinds) | _edge_sections(statements, kinds.height)
     sections |= _word_sections(products, kinds, statements.rationales)
-    complete = _with_rows(Sections(**dict.fromkeys(Sections.__slots__, _EMPTY) | sections))
+    complete = with_cards(_with_rows(Sections(**dict.fromkeys(Sections.__slots__, _EMPTY) | sections)))
     is_lonely = np.ones(kinds.height + 1, dtype=bool)
     is_lonely[complete.edge_source], is_lonely[complete.edge_target] = False, False
     intake = Intake(statements.n_accepted, statements.refused, int(is_lonely[: kinds.height].sum()))

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MIN_READER_VERSION = 1
+"""A reader of format 1 passes over the cards, and reads the rest as it was."""
+
+CARDS = ("sku_cards", "kind_cards", "rationale_cards", "edge_cards")
+"""Sections that repeat others."""
+
+FIRST_WITH_CARDS = 2
+"""Snapshots of format 1 have none."""
 
 RELATION_TYPES = tuple(RelationType)
 """A relation type is stored as its place in this tuple; the manifest repeats the names."""
@@ -142,6 +149,8 @@ class Sections:
         row_weight: Sum of the weights of the node's paths to that target; descending, ties by target.
         row_edge: Edge of the heaviest of these paths, ties by edge and via.
         row_via: Its edge that ties the node to the same purpose, -1 where the path is one edge.
+        sku_cards: What an answer says of a SKU, together; so of kinds, rationales and edges. Cards repeat
+            the arrays above, see pkgraph.snapshot.cards.
         posting_documents: SKU rows, then kinds (+ n_skus), then rationales (+ n_skus + n_kinds); ascending.
     """
 
@@ -202,6 +211,10 @@ class Sections:
     row_weight: Annotated[Array, "rows", "<u4"]
     row_edge: Annotated[Array, "rows", "<i4"]
     row_via: Annotated[Array, "rows", "<i4"]
+    sku_cards: Annotated[Array, "sku_cards", "<u8"]
+    kind_cards: Annotated[Array, "kind_cards", "<u8"]
+    rationale_cards: Annotated[Array, "rationale_cards", "<u8"]
+    edge_cards: Annotated[Array, "edge_cards", "<u8"]
     words: Annotated[Strings, "words"]
     posting_offsets: Annotated[Array, "words+1", "<i8"]
     posting_documents: Annotated[Array, "postings", "<i4"]

@@ -70,6 +70,7 @@ class Manifest:
         files: File name to its size and digest.
         counts: Dimension ("skus", "edges", ...) to its length.
         inputs: What the graph was made from, as the publisher said: plain JSON values.
+        format_version: Of the reader it was written for.
     """
 
     snapshot_id: str
@@ -77,6 +78,7 @@ class Manifest:
     counts: Mapping[str, int]
     intake: Intake
     inputs: Mapping[str, Any]
+    format_version: int = FORMAT_VERSION
 
     @property
     def certificate(self) -> Mapping[str, Any] | None:
@@ -138,7 +140,8 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         files = {name: FileFact(fact["size"], fact["sha256"]) for name, fact in data["files"].items()}
         intake = Intake(**data["intake"])
-        found = Manifest(data["snapshot_id"], files, data["counts"], intake, data["inputs"])
+        version = int(data["format_version"])
+        found = Manifest(data["snapshot_id"], files, data["counts"], intake, data["inputs"], version)
         has_our_types = data["relation_types"] == list(RELATION_TYPES)
     except (KeyError, TypeError, AttributeError) as error:
         raise SnapshotDamaged(f"{path} lacks what a manifest holds: {error}.") from error

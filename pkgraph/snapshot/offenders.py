@@ -10,7 +10,10 @@ from functools import cached_property
 
 import numpy as np
 
+from pkgraph.errors import InputError
+from pkgraph.snapshot.cards import with_cards
 from pkgraph.snapshot.layout import (
+    CARDS,
     OFFSETS,
     RELATION_TYPES,
     SPECS,
@@ -155,6 +158,14 @@ def unsteady_offsets(s: Sections, _: Derived) -> int:
         wrong += int(offsets[0] != 0) + int(offsets[-1] != lengths[dimension])
         wrong += int((offsets[1:] < offsets[:-1]).sum())
     return wrong
+
+
+def cards_unlike_their_arrays(s: Sections, _: Derived) -> int:
+    try:
+        expected = with_cards(s)
+    except (IndexError, ValueError, InputError):
+        return 0  # what cards are made of is broken itself, which a rule reports
+    return sum(_n_unlike(getattr(s, name), getattr(expected, name)) for name in CARDS)
 
 
 def lost_rows(s: Sections, derived: Derived) -> int:

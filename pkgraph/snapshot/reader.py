@@ -7,14 +7,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pkgraph.errors import SnapshotDamaged, SnapshotMissing
 from pkgraph.snapshot.arrays import map_array
-from pkgraph.snapshot.layout import OFFSETS, SPECS, Array, Sections, from_arrays
+from pkgraph.snapshot.cards import with_cards
+from pkgraph.snapshot.layout import (
+    CARDS,
+    FIRST_WITH_CARDS,
+    OFFSETS,
+    SPECS,
+    Array,
+    ArraySpec,
+    Sections,
+    from_arrays,
+)
 from pkgraph.snapshot.manifest import Manifest, read_manifest
 from pkgraph.snapshot.rules import judge_by_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pkgraph.snapshot.commits import Record
 
@@ -67,11 +79,12 @@ class Snapshot:
                 f"There is no snapshot at {path}.", remedy="Publish one with `pkgraph build`."
             )
         manifest = read_manifest(path)
-        arrays = {spec.name: map_array(path / spec.file_name, spec) for spec in SPECS}
-        _check_structure(path, manifest, arrays)
+        specs = specs_of(manifest)
+        arrays = {spec.name: map_array(path / spec.file_name, spec) for spec in specs}
+        _check_structure(path, manifest, arrays, specs)
         if verify:
             check_digests(path, manifest)
-        return cls(path, manifest, from_arrays(arrays))
+        return cls(path, manifest, _sections(arrays))
 
     @property
     def snapshot_id(self) -> str:
@@ -107,9 +120,24 @@ def _length(counts: Mapping[str, int], dimension: str) -> int:
     return counts[name] + int(extra or 0)
 
 
-def _check_structure(path: Path, manifest: Manifest, arrays: Mapping[str, Array]) -> None:
+def specs_of(manifest: Manifest) -> tuple[ArraySpec, ...]:
+    """The arrays that a snapshot of its format holds."""
+    has_cards = manifest.format_version >= FIRST_WITH_CARDS
+    return tuple(spec for spec in SPECS if has_cards or spec.name not in CARDS)
+
+
+def _sections(arrays: Mapping[str, Array]) -> Sections:
+    """The sections over the arrays; cards that an older format has not are made in memory."""
+    missing = dict.fromkeys(CARDS, np.empty(0, dtype="<u8"))
+    sections = from_arrays({**missing, **arrays})
+    return sections if CARDS[0] in arrays else with_cards(sections)
+
+
+def _check_structure(
+    path: Path, manifest: Manifest, arrays: Mapping[str, Array], specs: Sequence[ArraySpec]
+) -> None:
     counts = manifest.counts
-    for spec in SPECS:
+    for spec in specs:
         array, fact = arrays[spec.name], manifest.files.get(spec.file_name)
         if fact is None:
             raise SnapshotDamaged(f"{path}: the manifest does not name {spec.file_name}.")

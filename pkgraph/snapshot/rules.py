@@ -115,6 +115,11 @@ RULES: Mapping[str, Rule] = {
     "ids_are_unique_and_sorted": Rule(
         "Ids and words stand in strictly ascending order.", _n_skus, offenders.unsorted_ids
     ),
+    "every_card_repeats_what_the_arrays_say": Rule(
+        "A card of a SKU, kind, rationale or edge says what the arrays say of it.",
+        lambda s: len(s.sku_cards) + len(s.edge_cards),
+        offenders.cards_unlike_their_arrays,
+    ),
     "every_word_leads_somewhere": Rule(
         "Every posting of the index names a SKU, a kind or a rationale.",
         lambda s: len(s.posting_documents),

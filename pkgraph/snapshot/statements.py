@@ -1,7 +1,8 @@
 """Accepted relations as numbers: a statement a row, in the order of the edges they become.
 
-Texts of 30 million rows do not fit beside their numbers. So the frame is scanned three times: for the tables
-of ids and phrases, for the numbers, and for the sentences of the edges alone.
+Texts of 30 million rows do not fit beside their numbers: the widest column alone takes 2.3 GB. So the frame
+is scanned for the tables of ids and phrases, then for the numbers, and then for the sentences of the edges, a
+few million rows at a time.
 """
 
 from __future__ import annotations
@@ -13,22 +14,21 @@ import numpy as np
 import polars as pl
 
 from pkgraph.errors import InputError
-from pkgraph.snapshot.coding import coded, strings_of
+from pkgraph.snapshot.coding import coded, place_texts, slices, strings_of
 from pkgraph.snapshot.layout import RELATION_TYPES, Array, Strings
 
+ROWS_AT_ONCE = 2_000_000
+"""Sentences that are read at a time: about 150 MB, twice while they are read."""
+
 _KEYS = ("source", "target", "type", "rationale")
-_NUMBERED = (
-    "source_kind_id",
-    "target_kind_id",
-    "rationale_id",
-    "response_id",
-    "product",
-    "relation_type",
-    "position",
-    "probability",
-    "stated_confidence",
-    "match_score",
+REFUSALS = (
+    "names_its_source",
+    "source_not_in_catalog",
+    "target_not_in_catalog",
+    "unknown_relation_type",
 )
+"""Why an accepted row is not compiled."""
+
 _SURENESS = (-pl.col("probability"), "response", "position", "phrase")
 
 
@@ -40,6 +40,7 @@ class Statements:
         edge_offsets: int64 of shape (n_edges + 1,). Statements of one edge stand together, surest first.
         source: Kind, the number of kinds where the rationale itself was asked about.
         row: Place in the accepted relations.
+        sentence_bytes: Length of the explanation of every accepted relation, in UTF-8; refused ones too.
         rationales: rationale_id and rationale, in the order of the ids.
         refused: Reason to the number of rows that were not compiled.
     """
@@ -65,13 +66,24 @@ class Statements:
     phrase_texts: Strings
     n_accepted: int
     refused: Mapping[str, int]
+    sentence_bytes: Array
     accepted: pl.LazyFrame
 
     def sentences_of_edges(self) -> Strings:
         """The explanation of every edge's surest statement."""
         wanted = self.row[self.edge_offsets[:-1]]
-        sentences = self.accepted.select("explanation").collect(engine="streaming").to_series()
-        return strings_of(sentences.gather(wanted))
+        by_row = np.argsort(wanted, kind="stable")
+        offsets = np.zeros(len(wanted) + 1, dtype="<i8")
+        np.cumsum(self.sentence_bytes[wanted], out=offsets[1:])
+        texts = np.empty(int(offsets[-1]), dtype="<u1")
+        for part in slices(len(self.sentence_bytes), ROWS_AT_ONCE):
+            edges = by_row[slice(*np.searchsorted(wanted, (part.start, part.stop), sorter=by_row))]
+            scan = self.accepted.select("explanation").slice(part.start, part.stop - part.start)
+            sentences = scan.collect(engine="streaming").to_series()
+            for few in slices(len(edges)):
+                rows = wanted[edges[few]] - part.start
+                place_texts(texts, offsets[edges[few]], strings_of(sentences.gather(rows)))
+        return Strings(offsets, texts)
 
 
 def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
@@ -86,9 +98,11 @@ def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
     """
     tables = _tables_of(accepted)
     numbered = _numbered(accepted, kinds, tables).collect(engine="streaming")
-    refused = numbered["refusal"].drop_nulls().value_counts().sort("refusal")
-    kept = numbered.filter(pl.col("refusal").is_null()).drop("refusal")
-    n_accepted = numbered.height
+    refused = numbered["refusal"].drop_nulls().cast(pl.String).value_counts().sort("refusal")
+    kept = (
+        numbered.with_row_index("row").filter(pl.col("refusal").is_null()).drop("refusal", "sentence_bytes")
+    )
+    sentence_bytes = numbered["sentence_bytes"].to_numpy()
     del numbered
     columns = _sorted(kept)
     del kept
@@ -107,8 +121,9 @@ def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
         prompt_ids=prompt_ids,
         model_names=model_names,
         phrase_texts=strings_of(tables["phrase"]["product"]),
-        n_accepted=n_accepted,
+        n_accepted=len(sentence_bytes),
         refused=dict(refused.iter_rows()),
+        sentence_bytes=sentence_bytes,
         accepted=accepted,
     )
 
@@ -141,46 +156,43 @@ def _tables_of(accepted: pl.LazyFrame) -> dict[str, pl.DataFrame]:
     return {"rationale": rationales, "response": responses, "phrase": phrases}
 
 
-def _rows(table: pl.DataFrame, name: str) -> pl.LazyFrame:
-    """The first column of a table and its row, as a column of that name."""
-    return table.lazy().select(table.columns[0], pl.int_range(pl.len(), dtype=pl.Int32).alias(name))
+def _place(column: str, texts: pl.Series) -> pl.Expr:
+    """Place of the column's text among these, null where it is not one of them.
+
+    As an enumeration a text finds its place where it stands; a join would move the rows.
+    """
+    return pl.col(column).cast(pl.Enum(texts), strict=False).to_physical().cast(pl.Int32)
 
 
 def _numbered(
     accepted: pl.LazyFrame, kinds: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
 ) -> pl.LazyFrame:
-    """The accepted rows as numbers, and why a row is not compiled (null where it is)."""
-    rows = kinds.lazy().select("kind_id", "row")
-    targets = rows.rename({"kind_id": "target_kind_id", "row": "target"})
-    sources = rows.rename({"kind_id": "source_kind_id", "row": "source"})
-    codes = {str(name): code for code, name in enumerate(RELATION_TYPES)}
-    joined = accepted.select(_NUMBERED).with_row_index("row")
-    for other in (targets, sources, *(_rows(table, name) for name, table in tables.items())):
-        joined = joined.join(other, on=other.collect_schema().names()[0], how="left")
-    is_ghost = pl.col("source_kind_id").is_not_null() & pl.col("source").is_null()
-    return joined.select(
-        pl.col("source").fill_null(kinds.height),
-        "target",
-        pl.col("relation_type")
-        .replace_strict(codes, default=None, return_dtype=pl.UInt8)
-        .fill_null(len(codes))
-        .alias("type"),
-        *tables,
+    """The accepted rows as numbers, in their order, and why a row is not compiled (null where it is)."""
+    types = pl.Series([str(name) for name in RELATION_TYPES])
+    numbered = accepted.select(
+        _place("source_kind_id", kinds["kind_id"]).alias("source"),
+        _place("target_kind_id", kinds["kind_id"]).alias("target"),
+        _place("relation_type", types).fill_null(len(types)).cast(pl.UInt8).alias("type"),
+        *(_place(table.columns[0], table.to_series(0)).alias(name) for name, table in tables.items()),
         pl.col("position").cast(pl.Int32),
         pl.col("probability").cast(pl.Float64),
         pl.col("stated_confidence").cast(pl.Float32),
         pl.col("match_score").cast(pl.Float32),
-        "row",
+        sentence_bytes=pl.col("explanation").str.len_bytes(),
+        has_source=pl.col("source_kind_id").is_not_null(),
+    )
+    refusal = (
         pl.when(pl.col("target").is_null())
         .then(pl.lit("target_not_in_catalog"))
-        .when(is_ghost)
+        .when(pl.col("has_source") & pl.col("source").is_null())
         .then(pl.lit("source_not_in_catalog"))
         .when(pl.col("target") == pl.col("source"))
         .then(pl.lit("names_its_source"))
-        .when(~pl.col("relation_type").is_in(list(codes)))
+        .when(pl.col("type") == len(types))
         .then(pl.lit("unknown_relation_type"))
-        .alias("refusal"),
+        .cast(pl.Enum(REFUSALS))
     )
+    return numbered.with_columns(pl.col("source").fill_null(kinds.height), refusal=refusal).drop("has_source")
 
 
 def _sorted(kept: pl.DataFrame) -> dict[str, Array]:

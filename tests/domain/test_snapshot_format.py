@@ -48,7 +48,7 @@ def test_an_array_is_readable_from_the_description_alone(folder: Path) -> None:
     """docs/SNAPSHOT.md: magic, versions, dtype, count, checksum, then the values."""
     raw = (folder / "edge_probability.arr").read_bytes()
     magic, version, reader, dtype, count = struct.unpack_from("<8sHH4x8sQ", raw)
-    assert (magic, version, reader, dtype.rstrip(b"\x00"), count) == (b"PKGRAPH\x00", 1, 1, b"<f8", 6)
+    assert (magic, version, reader, dtype.rstrip(b"\x00"), count) == (b"PKGRAPH\x00", 2, 1, b"<f8", 6)
     assert struct.unpack_from("<I", raw, 60) == (zlib.crc32(raw[:60]),)
     assert sorted(struct.unpack_from("<6d", raw, 64)) == [0.7, 0.8, 0.85, 0.9, 0.9, 0.95]
 
@@ -126,8 +126,8 @@ def test_two_arrays_that_changed_places_are_found(folder: Path) -> None:
 
 def test_a_snapshot_of_a_later_format_says_which_reader_it_needs(folder: Path) -> None:
     data = unsealed(folder / MANIFEST_NAME)
-    (folder / MANIFEST_NAME).write_bytes(sealed({**data, "min_reader_version": 2}))
-    with pytest.raises(SnapshotDamaged, match="needs a reader of format 2"):
+    (folder / MANIFEST_NAME).write_bytes(sealed({**data, "min_reader_version": 3}))
+    with pytest.raises(SnapshotDamaged, match="needs a reader of format 3"):
         Snapshot.open(folder)
 
 

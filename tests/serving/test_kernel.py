@@ -19,7 +19,8 @@ from pkgraph.recommend.compiled import CompiledEngine, engine_for
 from pkgraph.recommend.graph import Graph
 from pkgraph.recommend.plain import Asked, PlainEngine
 from pkgraph.snapshot import CompiledGraph, Manifest, Snapshot
-from pkgraph.snapshot.layout import Sections, from_arrays, to_arrays
+from pkgraph.snapshot.coding import place_texts
+from pkgraph.snapshot.layout import Sections, Strings, from_arrays, to_arrays
 from pkgraph.snapshot.merging import merge_in_numpy, merge_paths
 from tests.published import graph_of
 from tests.random_graph import random_graph, random_question
@@ -66,6 +67,21 @@ def test_kernel_and_numpy_merge_the_same_rows(seed: int) -> None:
     fast, plain = merge_paths(sections), merge_in_numpy(sections)
     for name in type(fast).__slots__:
         assert getattr(fast, name).tobytes() == getattr(plain, name).tobytes(), name
+
+
+def test_kernel_and_numpy_place_the_same_texts_and_none_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, starts = Strings.of(["tea", "", "crème", "wine"]), np.array([9, 0, 3, 12], dtype="<i8")
+    placed = []
+    for switch in ("", "1"):
+        monkeypatch.setenv("PKGRAPH_NO_KERNEL", switch)
+        data = np.zeros(16, dtype="<u1")
+        place_texts(data, starts, texts)
+        placed.append(data.tobytes())
+    assert placed == [b"\0\0\0" + "crème".encode() + b"teawine"] * 2
+    monkeypatch.setenv("PKGRAPH_NO_KERNEL", "")
+    for outside in (-1, 14, 2**62):
+        with pytest.raises(ValueError, match="do not fit"):
+            place_texts(np.zeros(16, dtype="<u1"), np.array([0, 0, 0, outside], dtype="<i8"), texts)
 
 
 def test_a_stock_that_is_a_function_is_asked_about_each_candidate_once_and_its_errors_pass() -> None:
@@ -174,6 +190,6 @@ def test_a_damaged_snapshot_is_an_error_or_an_answer_never_a_crash(seed: int) ->
 def test_arrays_that_do_not_fit_each_other_are_refused_by_name() -> None:
     sections = graph_of().sections
     arrays = to_arrays(sections)
-    for name in ("edge_target", "row_via", "sku_ids.offsets", "kind_category", "statement_position"):
+    for name in ("edge_target", "row_via", "sku_cards", "kind_cards", "rationale_cards", "edge_cards"):
         with pytest.raises(SnapshotDamaged, match=name):
             compiled_engine(from_arrays({**arrays, name: arrays[name][:-1].copy()}))

@@ -1,0 +1,110 @@
+"""Cards: what an answer says of one SKU, kind, rationale or edge, in one place of 16 or 32 bytes.
+
+The arrays of a snapshot have a column each; ten explained products would be gathered from some 250 places of
+memory that are not in the cache, which takes longer than everything else together. A card repeats the columns
+that an answer reads, so that each thing is one place, and the texts it names are the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pkgraph.errors import InputError
+from pkgraph.snapshot.layout import Array
+
+if TYPE_CHECKING:
+    from pkgraph.snapshot.layout import Sections, Strings
+
+LENGTH_BITS = 24
+MAX_LENGTH, MAX_START = (1 << LENGTH_BITS) - 1, (1 << 40) - 1
+MICRO = 1_000_000
+EDGES_AT_ONCE = 1_000_000
+NO_SHARE = (1 << 24) - 1
+"""Stands where a probability is no share."""
+
+
+def with_cards(s: Sections) -> Sections:
+    """The sections with the cards of all others, flat uint64 arrays.
+
+    Raises:
+        InputError: A text or a list is longer than a card can say: 16 MB, or 16 million entries.
+    """
+    return dataclasses.replace(
+        s,
+        sku_cards=_of_skus(s),
+        kind_cards=_of_kinds(s),
+        rationale_cards=_of_rationales(s),
+        edge_cards=_of_edges(s),
+    )
+
+
+def _card(*words: Array) -> Array:
+    """The words of every card, one card behind the other."""
+    cards = np.empty((len(words[0]), len(words)), dtype="<u8")
+    for place, word in enumerate(words):
+        cards[:, place] = word
+    return cards.reshape(-1)
+
+
+def _slices(offsets: Array) -> Array:
+    """Start and length of what each item owns, in one word."""
+    lengths = np.diff(offsets)
+    if lengths.max(initial=0) > MAX_LENGTH or offsets[-1] > MAX_START:
+        raise InputError("A text or a list is too long for a snapshot.", remedy="16 MB are the most.")
+    starts = offsets[:-1].astype(np.uint64) << np.uint64(LENGTH_BITS)
+    return starts | (lengths.astype(np.int64) & MAX_LENGTH).astype(np.uint64)
+
+
+def _texts(table: Strings) -> Array:
+    return _slices(table.offsets)
+
+
+def _halves(upper: Array, lower: Array) -> Array:
+    """Two signed numbers of 32 bits in one word."""
+    above = upper.astype(np.int32).view(np.uint32).astype(np.uint64) << np.uint64(32)
+    return above | lower.astype(np.int32).view(np.uint32)
+
+
+def _of_skus(s: Sections) -> Array:
+    kind = s.sku_kind.astype(np.int32).view(np.uint32)
+    return _card(_texts(s.sku_ids), _texts(s.sku_titles), s.sku_price.astype("<f8").view("<u8"), kind)
+
+
+def _of_kinds(s: Sections) -> Array:
+    n_kinds = len(s.kind_ids)
+    has_skus = np.diff(s.kind_sku_offsets) > 0
+    best = np.full(n_kinds, -1, dtype=np.int32)
+    best[has_skus] = s.kind_skus[s.kind_sku_offsets[:-1][has_skus]]
+    category_and_best = _halves(s.kind_category, best)
+    rows = _slices(s.row_offsets[: n_kinds + 1])
+    return _card(_texts(s.kind_titles), category_and_best, _slices(s.kind_sku_offsets), rows)
+
+
+def _of_rationales(s: Sections) -> Array:
+    return _card(_texts(s.rationale_texts), _texts(s.rationale_ids))
+
+
+def _of_edges(s: Sections) -> Array:
+    """A million cards at a time: what they are made from takes more room than they."""
+    cards = np.empty((len(s.edge_target), 4), dtype="<u8")
+    for first in range(0, len(cards), EDGES_AT_ONCE):
+        part = slice(first, first + EDGES_AT_ONCE)
+        cards[part] = _of_some_edges(s, part).reshape(-1, 4)
+    return cards.reshape(-1)
+
+
+def _of_some_edges(s: Sections, part: slice) -> Array:
+    first = s.edge_statement_offsets[:-1][part]
+    share = s.edge_probability[part]
+    is_share = (share >= 0) & (share <= 1)
+    micro = np.where(is_share, np.rint(np.where(is_share, share, 0) * MICRO), NO_SHARE).astype(np.uint64)
+    target = s.edge_target[part].astype(np.int32).view(np.uint32).astype(np.uint64) << np.uint64(32)
+    return _card(
+        _slices(s.edge_explanations.offsets[part.start : part.stop + 1]),
+        _halves(s.edge_rationale[part], s.edge_phrase[part]),
+        _halves(s.statement_response[first], s.statement_position[first]),
+        target | micro << np.uint64(8) | s.edge_type[part],
+    )
