@@ -80,7 +80,7 @@ openapi: setup  ## write docs/openapi.json again after a change of the HTTP cont
 
 bench-serve: setup  ## recommending in process and over HTTP, beside what others use
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra peers
-	$(BIN)/python -m benchmarks.in_process --size S L
+	$(BIN)/python -m benchmarks.in_process --size S L --work .bench  # 8 GB that the next run uses again
 	$(BIN)/python -m benchmarks.http
 
 lock:  ## resolve pyproject.toml again into requirements.lock, without host names

@@ -81,6 +81,12 @@ class Dicts:
         return [(self.products[row], self.sentences[edge]) for row, edge in best]
 
 
+def shown_edges(s: Sections) -> list[int]:
+    """Edges that some kind's merged rows may show."""
+    edges: list[int] = np.unique(s.row_edge[: s.row_offsets[len(s.kind_ids)]]).tolist()
+    return edges
+
+
 def _packed(s: Sections, kind: int) -> bytes:
     return b"".join(ROW.pack(*row) for row in rows_of(s, kind))
 
@@ -110,7 +116,7 @@ class Lmdb:
                 transaction.put(struct.pack(">i", kind), _packed(s, kind), db=rows, append=True)
             for row in np.sort(product_rows(s)).tolist():
                 transaction.put(struct.pack(">i", row), s.sku_ids.raw(row), db=product, append=True)
-            for edge in np.unique(s.row_edge).tolist():
+            for edge in shown_edges(s):
                 key, text = struct.pack(">i", edge), s.edge_explanations.raw(edge)
                 transaction.put(key, text, db=sentence, append=True)
 
@@ -171,7 +177,7 @@ class Sqlite:
         c.executemany("INSERT INTO sku VALUES (?, ?, ?)", skus)
         products = ((row, s.sku_ids[row]) for row in product_rows(s).tolist())
         c.executemany("INSERT INTO product VALUES (?, ?)", products)
-        sentences = ((edge, s.edge_explanations[edge]) for edge in np.unique(s.row_edge).tolist())
+        sentences = ((edge, s.edge_explanations[edge]) for edge in shown_edges(s))
         c.executemany("INSERT INTO sentence VALUES (?, ?)", sentences)
         for batch in _row_batches(s):
             c.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", batch)
@@ -208,7 +214,7 @@ class Duckdb:
     def _fill(self, s: Sections) -> None:
         import polars as pl
 
-        kinds, edges, places = np.arange(len(s.kind_ids)), np.unique(s.row_edge), product_rows(s)
+        kinds, edges, places = np.arange(len(s.kind_ids)), np.array(shown_edges(s)), product_rows(s)
         n_rows = int(s.row_offsets[len(kinds)])
         tables = {
             "sku": {"sku": list(s.sku_ids), "kind": s.sku_kind, "place": np.arange(len(s.sku_ids))},
@@ -257,7 +263,7 @@ class Redis:
             pipe.set(f"r{kind}", _packed(s, kind)).set(f"p{row}", s.sku_ids.raw(row))
             if kind % 10_000 == 0:
                 pipe.execute()
-        for place, edge in enumerate(np.unique(s.row_edge).tolist()):
+        for place, edge in enumerate(shown_edges(s)):
             pipe.set(f"e{edge}", s.edge_explanations.raw(edge))
             if place % 10_000 == 0:
                 pipe.execute()

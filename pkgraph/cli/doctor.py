@@ -16,6 +16,7 @@ import click
 from pkgraph.cli.terminal import console, plain_table, safe
 from pkgraph.errors import PkgraphError, SettingsError
 from pkgraph.home import Home
+from pkgraph.kernel import SWITCH, why_none
 
 EXTRAS = {
     "pipeline": ("dagster", "polars", "litellm", "great-expectations", "scikit-learn"),
@@ -66,6 +67,7 @@ def _installation() -> Iterator[Finding]:
         detail = ", ".join(f"{name} {version}" for name, version in found.items())
         remedy = f"pip install 'pkgraph[{extra}]' (missing: {', '.join(missing)})" if missing else ""
         yield Finding(f"extra {extra}", detail, remedy)
+    yield _kernel()
     unknown = [
         p.name
         for folder in site.getsitepackages()
@@ -74,6 +76,17 @@ def _installation() -> Iterator[Finding]:
     ]
     remedy = "read these files: they run at every start of Python" if unknown else ""
     yield Finding("start-up files", ", ".join(sorted(unknown)) or "none unknown", remedy)
+
+
+def _kernel() -> Finding:
+    reason = why_none()
+    if not reason:
+        return Finding("kernel", "compiled")
+    remedy = (
+        "install again where there is a C compiler; NumPy gives the same answers, some hundred times slower"
+    )
+    is_wanted = not os.environ.get(SWITCH)
+    return Finding("kernel", f"NumPy answers: {reason}", remedy if is_wanted else "")
 
 
 def _disk(home: Home) -> Iterator[Finding]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,3 +114,20 @@ def test_one_thing_wrong_is_one_finding_with_its_remedy(home: Command, spoil: An
     assert named in findings(said)
     assert findings(said).count("✗") == 1
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("found", "reason"),
+    [(None, "it was not built"), (SimpleNamespace(VERSION=0), "it was built from other sources")],
+)
+def test_a_kernel_that_cannot_be_used_is_a_finding_and_one_that_is_not_wanted_is_none(
+    home: Command, monkeypatch: pytest.MonkeyPatch, found: Any, reason: str
+) -> None:
+    assert "compiled" in home("doctor").out
+    monkeypatch.setitem(sys.modules, "pkgraph._kernel", found)
+    said = home("doctor")
+    assert (said.code, findings(said).count("✗"), reason in findings(said)) == (1, 1, True)
+    assert "C compiler" in findings(said)
+    monkeypatch.setenv("PKGRAPH_NO_KERNEL", "1")
+    said = home("doctor")
+    assert (said.code, "PKGRAPH_NO_KERNEL is set" in said.out) == (0, True)
