@@ -160,6 +160,18 @@ def test_a_hundred_thousand_power_cuts_do_not_either(scenario: Scenario) -> None
     assert found == []
 
 
+def test_a_kill_between_any_two_changes_leaves_the_old_graph_until_the_commit_and_then_the_new_one(
+    scenario: Scenario,
+) -> None:
+    """A kill loses nothing that was done: every beginning of what the publisher did, not drawn but all."""
+    disk, committed = Disk(scenario.start), max(i for i, op in enumerate(scenario.ops) if op[0] == "link")
+    for done, op in enumerate(scenario.ops):
+        disk.apply(op, scenario.contents)
+        found = scenario.read(disk.left(random.Random(0), share=1.0))  # noqa: S311
+        assert found == (scenario.after if done >= committed else scenario.before), f"killed after {op}"
+    print(f"{len(scenario.ops)} kills, {committed} before the commit")
+
+
 WAITS = {
     "array files": r"graph/snapshots/\.tmp-\d+/.*\.arr",
     "manifest": r"graph/snapshots/\.tmp-\d+/MANIFEST\.json",
