@@ -2,6 +2,6 @@
 
 from pkgraph.recommend.answers import Hit, Path, Product, Purpose, Recommendation, Recommendations
 from pkgraph.recommend.graph import Graph
-from pkgraph.recommend.shelf import Shelf
+from pkgraph.recommend.in_stock import InStock
 
-__all__ = ["Graph", "Hit", "Path", "Product", "Purpose", "Recommendation", "Recommendations", "Shelf"]
+__all__ = ["Graph", "Hit", "InStock", "Path", "Product", "Purpose", "Recommendation", "Recommendations"]

@@ -19,6 +19,7 @@ from pkgraph.errors import InputError
 from pkgraph.recommend.answers import Hit, Product, Purpose, Recommendations
 from pkgraph.recommend.compiled import engine_for
 from pkgraph.recommend.explaining import product_at
+from pkgraph.recommend.in_stock import InStock, in_stock_of
 from pkgraph.recommend.plain import Asked, PlainEngine
 from pkgraph.recommend.purposes import all_purposes, resolve_purpose
 from pkgraph.recommend.question import (
@@ -32,7 +33,6 @@ from pkgraph.recommend.question import (
     types_of,
 )
 from pkgraph.recommend.search import WHAT, search
-from pkgraph.recommend.shelf import Shelf, shelf_of
 from pkgraph.snapshot import Snapshot, open_published
 from pkgraph.snapshot.layout import Sections, to_arrays
 
@@ -234,9 +234,9 @@ class Graph:
         """Whether the snapshot holds this SKU."""
         return self._engine.row_of(sku) >= 0
 
-    def shelf(self, skus: Iterable[str]) -> Shelf:
-        """SKUs in stock, held small; `shelf(...).holds` is the `available` of this graph, and of no other."""
-        return shelf_of(self._engine.row_of, len(self._sections.sku_ids), skus)
+    def in_stock(self, skus: Iterable[str]) -> InStock:
+        """SKUs in stock, held small; its `holds` is the `available` of this graph, and of no other."""
+        return in_stock_of(self._engine.row_of, len(self._sections.sku_ids), skus)
 
     def warm(self) -> int:
         """Touch every page of the snapshot, so that no request waits for the disk or for a page's first use.

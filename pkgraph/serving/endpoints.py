@@ -196,7 +196,7 @@ def readyz(ask: Ask) -> Answer:
         "ready": is_ready,
         "snapshot_id": current.graph.snapshot_id if current else None,
         "sequence": ask.served.sequence,
-        "stock_skus": current.shelf.n_skus if current and current.shelf else None,
+        "stock_skus": current.in_stock.n_skus if current and current.in_stock else None,
         "faults": [*ask.served.faults, *(["The server is stopping."] if ask.is_draining else [])],
     }
     return json_answer(body, 200 if is_ready else 503)

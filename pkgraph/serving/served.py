@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pkgraph.errors import InputError, SnapshotDamaged, SnapshotError
-from pkgraph.recommend import Graph, Shelf
+from pkgraph.recommend import Graph, InStock
 from pkgraph.serving.problems import COMMON
 from pkgraph.snapshot import RULES, Snapshot, open_published, open_record
 from pkgraph.snapshot.commits import find_record, sequences
@@ -30,14 +30,14 @@ class Current:
     """One graph under one stock list: a request takes it once, so no answer mixes two.
 
     Attributes:
-        shelf: SKUs that may be served; None: all.
-        available: What the shelf holds, as the recommender takes it.
+        in_stock: SKUs that may be served; None: all.
+        available: The same, as the recommender takes it.
         etag: Changes with the commit, the stock list and our version.
         head: Header lines of an answer from it.
     """
 
     graph: Graph
-    shelf: Shelf | None
+    in_stock: InStock | None
     available: Callable[[str], bool] | None
     etag: bytes
     head: bytes
@@ -48,8 +48,8 @@ def _current(graph: Graph, stock: Stock | None) -> Current:
     parts = [OUR_VERSION, str(record.sequence if record else 0), graph.snapshot_id]
     etag = f'"{"-".join([*parts, stock.digest] if stock else parts)}"'.encode()
     head = b"content-type: application/json\r\ncache-control: no-cache\r\netag: " + etag + b"\r\n" + COMMON
-    shelf = graph.shelf(stock.skus()) if stock else None
-    return Current(graph, shelf, shelf.holds if shelf else None, etag, head)
+    in_stock = graph.in_stock(stock.skus()) if stock else None
+    return Current(graph, in_stock, in_stock.holds if in_stock else None, etag, head)
 
 
 def _warmed(snapshot: Snapshot) -> Graph:

@@ -162,15 +162,15 @@ class Worker:
         current, sequence = self.served.current, self.served.sequence
         if current is not None:
             self.metrics.count("snapshot_swaps_total")
-            n_stock = current.shelf.n_skus if current.shelf else None
+            n_stock = current.in_stock.n_skus if current.in_stock else None
             self.log.say(event, snapshot_id=current.graph.snapshot_id, sequence=sequence, stock=n_stock)
 
     def _show(self) -> None:
         served, show = self.served, self.metrics.show
-        stock, shelf = served.stock, served.current.shelf if served.current else None
+        stock, in_stock = served.stock, served.current.in_stock if served.current else None
         show("snapshot_sequence", served.sequence)
         show("faults", len(served.faults))
-        show("stock_skus", shelf.n_skus if shelf else 0)
+        show("stock_skus", in_stock.n_skus if in_stock else 0)
         self._count_up("snapshot_load_failures_total", served.n_failures)
         self._count_up("stock_load_failures_total", stock.n_failures if stock else 0)
 

@@ -114,17 +114,17 @@ function card(one, snapshotId) {
 }
 
 function reason(path, snapshotId) {
-  const evidence = make("button", { className: "link", type: "button" }, "evidence");
+  const behind = make("button", { className: "link", type: "button" }, "statements");
   const found = make(
     "div",
     { className: "reason" },
     make("span", { className: "type" }, path.relation_type),
     " for ",
     link(purposeHash(path.rationale_id), path.rationale),
-    make("div", {}, path.explanation, " ", soft(`holds with probability ${share(path.probability)}`), " ", evidence),
+    make("div", {}, path.explanation, " ", soft(`holds with probability ${share(path.probability)}`), " ", behind),
   );
-  evidence.onclick = async () => {
-    evidence.remove();
+  behind.onclick = async () => {
+    behind.remove();
     found.append(await statements(path.edge, snapshotId).catch(fault));
   };
   return found;

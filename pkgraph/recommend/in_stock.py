@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class InStock:
     """What is in stock of one snapshot.
 
     Attributes:
@@ -19,8 +19,8 @@ class Shelf:
     n_skus: int
 
 
-def shelf_of(row_of: Callable[[str], int], n_rows: int, skus: Iterable[str]) -> Shelf:
-    """The shelf that holds these SKUs; what the snapshot does not know is passed over.
+def in_stock_of(row_of: Callable[[str], int], n_rows: int, skus: Iterable[str]) -> InStock:
+    """These SKUs are in stock; what the snapshot does not know is passed over.
 
     Args:
         row_of: Row of a SKU, -1 where the snapshot does not know it.
@@ -35,4 +35,4 @@ def shelf_of(row_of: Callable[[str], int], n_rows: int, skus: Iterable[str]) -> 
     def holds(sku: str) -> bool:
         return flags[row_of(sku)] == 1
 
-    return Shelf(holds, sum(flags))
+    return InStock(holds, sum(flags))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pkgraph.errors import InputError
@@ -27,18 +27,20 @@ def graph(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         return Graph.open(path)
 
 
+@settings(deadline=None)
 @given(listed=st.lists(st.one_of(st.sampled_from(SKUS), st.text(max_size=3))))
-def test_a_shelf_answers_as_the_set_does(graph: Graph, listed: list[str]) -> None:
-    shelf = graph.shelf(listed)
-    assert {sku for sku in [*SKUS, *listed, ""] if shelf.holds(sku)} == set(listed) & set(SKUS)
-    assert shelf.n_skus == len(set(listed) & set(SKUS))
-    asked = graph.recommend_json(["f1", "c1"], available=shelf.holds, max_per_kind=2)
+def test_a_byte_a_sku_answers_as_the_set_does(graph: Graph, listed: list[str]) -> None:
+    in_stock = graph.in_stock(listed)
+    assert {sku for sku in [*SKUS, *listed, ""] if in_stock.holds(sku)} == set(listed) & set(SKUS)
+    assert in_stock.n_skus == len(set(listed) & set(SKUS))
+    asked = graph.recommend_json(["f1", "c1"], available=in_stock.holds, max_per_kind=2)
     assert asked == graph.recommend_json(["f1", "c1"], available=frozenset(listed), max_per_kind=2)
 
 
 LINES = st.text(st.characters(exclude_characters="\n\ufeff", codec="utf-8")).filter(str.strip)
 
 
+@settings(deadline=None)
 @given(listed=st.lists(LINES, min_size=1))
 def test_a_list_is_read_line_by_line(tmp_path_factory: pytest.TempPathFactory, listed: list[str]) -> None:
     file = tmp_path_factory.getbasetemp() / "stock.txt"
