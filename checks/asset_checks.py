@@ -222,6 +222,7 @@ CHECKS = (
     every_prompt_is_rendered_once,
     contract_check(tables.LLM_RESPONSES),
     nothing_is_lost_while_reading,
+    contract_check(tables.JUDGE_VERDICTS, may_be_empty=True),
     nothing_is_lost_while_mapping,
     every_signal_is_in_its_range,
     the_gate_of_the_category_is_open,

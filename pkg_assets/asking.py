@@ -13,7 +13,7 @@ import polars as pl
 from pkgraph.llm import AnswerKey, Ledger, Limits, Progress, ReplayLanguageModel, ask_all, parameters_json
 from pkgraph.llm.place import has_ledger, ledger_place
 from pkgraph.prompts.shop import prompts_of_kinds, prompts_of_purposes
-from resources.language_models import open_model
+from resources.language_models import open_judge, open_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -33,6 +33,21 @@ def live_models(settings: Settings) -> list[LanguageModel]:
     return [model for model in models if not isinstance(model, ReplayLanguageModel)]
 
 
+def live_judge(settings: Settings) -> list[LanguageModel]:
+    """The judge of the shop, where it has one that is asked and not replayed.
+
+    Raises:
+        InputError: Its key is missing.
+    """
+    judge = open_judge(settings.judge) if settings.judge else None
+    return [] if judge is None or isinstance(judge, ReplayLanguageModel) else [judge]
+
+
+def prompts_of(settings: Settings, kinds: pl.DataFrame) -> pl.DataFrame:
+    """Table `prompts` of all kinds and purposes of the shop."""
+    return pl.concat([prompts_of_kinds(kinds, settings.prompts), prompts_of_purposes(settings.prompts)])
+
+
 def n_open(home: Home, models: Collection[LanguageModel], prompt_ids: Collection[str]) -> int:
     """How many of these prompts, times models, the ledger has no answer to."""
     keys = {
@@ -48,23 +63,27 @@ def n_open(home: Home, models: Collection[LanguageModel], prompt_ids: Collection
 
 def ask_ahead(
     home: Home,
-    settings: Settings,
-    kinds: pl.DataFrame,
+    prompts: pl.DataFrame,
     models: Collection[LanguageModel],
-    prompt_ids: Collection[str],
     *,
     limits: Limits,
     on_progress: Callable[[Progress], None],
 ) -> None:
     """Have live models answer these prompts, as far as the ledger has no answer.
 
+    Args:
+        home: The home of the shop.
+        prompts: Table `prompts`.
+        models: Live ones.
+        limits: What may be spent, and in whose name.
+        on_progress: Called after each request.
+
     Raises:
         BudgetExceeded, ProviderError, LedgerError, InputError: As `pkgraph.llm.ask_all`.
     """
-    prompts = pl.concat([prompts_of_kinds(kinds, settings.prompts), prompts_of_purposes(settings.prompts)])
     with Ledger.open(ledger_place(home)) as ledger:
         ask_all(
-            prompts.filter(pl.col("prompt_id").is_in(list(prompt_ids))),
+            prompts,
             list(models),
             ledger,
             now=lambda: datetime.now(UTC),

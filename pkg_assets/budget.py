@@ -9,6 +9,7 @@ import polars as pl
 
 from pkgraph.freshness.night import Price, most_valuable
 from pkgraph.llm import Ledger, Limits
+from pkgraph.llm.prices import Prices
 from pkgraph.settings import Settings
 from resources.prices import prices_of
 
@@ -45,12 +46,18 @@ def live_models(settings: Settings) -> list[str]:
 
 
 def price_of(settings: Settings) -> Price | None:
-    """What a prompt costs when all live models are asked; None where one's price is not known."""
+    """What a prompt costs when all live models and the judge are asked; None where a price is not known."""
     prices = [prices_of(model) for model in settings.models if model.answers is None]
+    judge = prices_of(settings.judge) if settings.judge and settings.judge.answers is None else Prices(0, 0)
     known = [price for price in prices if price is not None]
-    if len(known) < len(prices):
+    if len(known) < len(prices) or judge is None:
         return None
-    return Price(sum(price.input_usd for price in known), sum(price.output_usd for price in known))
+    # A judge reads each answer once, beside a rubric as long as the prompt, and says less than the answer.
+    heard = len(settings.models)
+    return Price(
+        sum(price.input_usd for price in known) + heard * judge.input_usd,
+        sum(price.output_usd for price in known) + heard * (judge.input_usd + judge.output_usd),
+    )
 
 
 def paid_for(

@@ -17,8 +17,8 @@ from uuid import uuid4
 
 import polars as pl
 
-from pkg_assets.asking import ask_ahead, live_models, n_open, spoken
-from pkg_assets.incremental import DISTIL, JUDGE, READ, TRAIN, Made, Steps, steps_of
+from pkg_assets.asking import ask_ahead, live_judge, live_models, n_open, prompts_of, spoken
+from pkg_assets.incremental import DISTIL, HEAR, JUDGE, READ, TRAIN, Made, Steps, steps_of
 from pkg_assets.instance import build_instance, environment, prepare_dagster
 from pkg_assets.outcome import let_in
 from pkg_assets.publication import Publication
@@ -28,6 +28,7 @@ from pkgraph.errors import BudgetExceeded, InputError, LedgerError, ProviderErro
 from pkgraph.home import Home
 from pkgraph.llm import Ledger, Limits, Progress, ReplayLanguageModel
 from pkgraph.llm.place import has_ledger, ledger_place
+from pkgraph.model import LanguageModel
 from pkgraph.settings import Settings, read_settings, settings_from
 from pkgraph.tables import KINDS
 from resources.language_models import LanguageModels
@@ -154,7 +155,7 @@ class BuildReport:
     published: dict[str, object] = field(default_factory=dict)
     stands: bool = False
     refused: str | None = None
-    asked: str | None = None
+    asked: dict[str, str] = field(default_factory=dict)
     by_model: list[str] = field(default_factory=list)
 
     @property
@@ -162,8 +163,8 @@ class BuildReport:
         return 3 if self.refused else 0
 
     def lines(self) -> Iterator[str]:
-        if self.asked:
-            yield f"Asked: {self.asked}."
+        for whom, said in self.asked.items():
+            yield f"Asked {whom}: {said}." if whom else f"Asked: {said}."
         yield f"{self.n_categories} categories distilled, {self.n_undistilled} of the shop not yet."
         if len(self.made) < self.n_categories:
             yield f"{self.n_categories - len(self.made)} of them are as they were."
@@ -206,15 +207,21 @@ def build(home: Home, request: Request, *, tick: Tick, may_ask: Callable[[str], 
         _single(steps.read_catalog, READ, tick, "reading the catalog")
         kinds = _kinds(steps)
         prompts = prompts_by_category(kinds, steps.settings)
-        keys = _categories(home, kinds, prompts, request, report, tick, may_ask)
+        asking = _Asking.of(home, steps.settings, request, report, tick, may_ask)
+        keys = _categories(asking, kinds, prompts, request)
         _each(steps.distil(prompts), DISTIL, keys, report, tick, "distilling")
+        asking.ask(asking.judge, steps.judge_prompts(_sound(keys, report)), whom="the judge")
+        _each(steps.hear(), HEAR, _sound(keys, report), report, tick, "hearing the judge")
         if not (request.categories and steps.is_trained):
             _single(lambda: steps.train(prompts), TRAIN, tick, "training the classifier")
-        sound = [key for key in keys if key not in report.failures]
-        _each(steps.judge(), JUDGE, sound, report, tick, "judging")
-        report.by_model = list(let_in(home, [key for key in sound if key not in report.failures]))
+        _each(steps.judge(), JUDGE, _sound(keys, report), report, tick, "judging")
+        report.by_model = list(let_in(home, _sound(keys, report)))
         _publish(steps, runner, request, report, tick)
     return report
+
+
+def _sound(keys: Sequence[str], report: BuildReport) -> list[str]:
+    return [key for key in keys if key not in report.failures]
 
 
 def _kinds(steps: Steps) -> pl.DataFrame:
@@ -257,54 +264,70 @@ def _each(
     tick(name, len(keys), len(keys))
 
 
-def _categories(
-    home: Home,
-    kinds: pl.DataFrame,
-    prompts: pl.DataFrame,
-    request: Request,
-    report: BuildReport,
-    tick: Tick,
-    may_ask: Callable[[str], bool],
-) -> list[str]:
+def _categories(asking: _Asking, kinds: pl.DataFrame, prompts: pl.DataFrame, request: Request) -> list[str]:
     """The partitions to look at, after asking: those named, else those with answers or that may be asked."""
-    settings = read_settings(home.settings)
     wanted = prompts.filter(is_wanted(prompts, request.categories)) if request.categories else prompts
-    has_asked = _ask(home, request, kinds, wanted, report, tick, may_ask)
+    is_it = pl.col("prompt_id").is_in(wanted["prompt_id"].to_list())
+    has_asked = asking.ask(asking.models, prompts_of(asking.settings, kinds).filter(is_it))
     if not has_asked and not request.categories:
-        wanted = wanted.filter(pl.col("prompt_id").is_in(list(_answered(home, settings, wanted))))
+        answered = list(_answered(asking.home, asking.settings, wanted))
+        wanted = wanted.filter(pl.col("prompt_id").is_in(answered))
     keys = wanted["category_key"].unique().sort().to_list()
-    report.n_categories = len(keys)
-    report.n_undistilled = prompts["category_key"].n_unique() - len(keys)
+    asking.report.n_categories = len(keys)
+    asking.report.n_undistilled = prompts["category_key"].n_unique() - len(keys)
     return keys
 
 
-def _ask(
-    home: Home,
-    request: Request,
-    kinds: pl.DataFrame,
-    wanted: pl.DataFrame,
-    report: BuildReport,
-    tick: Tick,
-    may_ask: Callable[[str], bool],
-) -> bool:
-    """Have live models answer what is open; False where there is none that may be asked."""
-    settings = read_settings(home.settings)
-    budget_usd = settings.spending.budget_usd if request.budget_usd is None else request.budget_usd
-    if budget_usd == 0 or all(model.answers for model in settings.models):
-        return False
-    models, ids = live_models(settings), wanted["prompt_id"].to_list()
-    if n := n_open(home, models, ids):
-        tokens, names = int(wanted["input_tokens"].sum()), ", ".join(model.name for model in models)
-        if not may_ask(f"Up to {n} prompts (some {tokens:,} tokens) would be sent to {names}."):
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Whom a build asks, ahead of its runs, with one budget for all of them.
+
+    Attributes:
+        models, judge: Live ones that may be asked; none where the budget is 0.
+    """
+
+    home: Home
+    settings: Settings
+    models: Sequence[LanguageModel]
+    judge: Sequence[LanguageModel]
+    limits: Limits
+    report: BuildReport
+    tick: Tick
+    may_ask: Callable[[str], bool]
+
+    @classmethod
+    def of(
+        cls,
+        home: Home,
+        settings: Settings,
+        request: Request,
+        report: BuildReport,
+        tick: Tick,
+        may_ask: Callable[[str], bool],
+    ) -> _Asking:
+        """Opens the models, so that a missing key is named before anything is sent."""
+        spending = settings.spending
+        budget_usd = spending.budget_usd if request.budget_usd is None else request.budget_usd
+        limits = Limits(f"build {uuid4().hex}", budget_usd, spending.daily_cap_usd)
+        models, judge = ([], []) if budget_usd == 0 else (live_models(settings), live_judge(settings))
+        return cls(home, settings, models, judge, limits, report, tick, may_ask)
+
+    def ask(self, models: Sequence[LanguageModel], prompts: pl.DataFrame, *, whom: str = "") -> bool:
+        """Have them answer what is open; False where there is nobody who may be asked."""
+        if not models:
             return False
-        limits = Limits(f"build {uuid4().hex}", budget_usd, settings.spending.daily_cap_usd)
+        if n := n_open(self.home, models, prompts["prompt_id"].to_list()):
+            tokens, names = int(prompts["input_tokens"].sum()), ", ".join(model.name for model in models)
+            if not self.may_ask(f"Up to {n} prompts (some {tokens:,} tokens) would be sent to {names}."):
+                return False
 
-        def hear(progress: Progress) -> None:
-            report.asked = spoken(progress)
-            tick("asking", progress.n_done, progress.n_total, report.asked)
+            def hear(progress: Progress) -> None:
+                self.report.asked[whom] = spoken(progress)
+                step = f"asking {whom}".strip()
+                self.tick(step, progress.n_done, progress.n_total, self.report.asked[whom])
 
-        ask_ahead(home, settings, kinds, models, ids, limits=limits, on_progress=hear)
-    return True
+            ask_ahead(self.home, prompts, models, limits=self.limits, on_progress=hear)
+        return True
 
 
 def is_wanted(prompts: pl.DataFrame, categories: tuple[str, ...]) -> pl.Expr:

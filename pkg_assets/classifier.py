@@ -106,7 +106,10 @@ def calibration_pairs(
     owners=OWNERS,
     kinds={"scikitlearn"},
     code_version="1",
-    deps=["relations", "mapped_relations", "unmapped_products", "kind_index", "co_purchase", "kinds"],
+    deps=[
+        *("relations", "mapped_relations", "unmapped_products", "judge_verdicts"),
+        *("kind_index", "co_purchase", "kinds"),
+    ],
 )
 def hallucination_classifier(
     context: dg.AssetExecutionContext,

@@ -19,6 +19,7 @@ from pkg_assets.baskets import co_purchase
 from pkg_assets.catalog import catalog, delivery, kinds
 from pkg_assets.classifier import calibration_pairs, hallucination_classifier, labels
 from pkg_assets.evidence import relation_evidence
+from pkg_assets.judging import hearing
 from pkg_assets.mapping import kind_index, resolution
 from pkg_assets.measurement import offline_metrics
 from pkg_assets.prompts import prompts
@@ -44,6 +45,7 @@ STAGES = (
     prompts,
     llm_responses,
     reading,
+    hearing,
     kind_index,
     resolution,
     relation_evidence,
@@ -58,6 +60,7 @@ STAGES = (
 )
 
 DISTILLED = dg.AssetSelection.assets(catalog, prompts, llm_responses, reading, resolution)
+HEARD = dg.AssetSelection.assets(hearing)
 TRAINED = dg.AssetSelection.assets(labels, calibration_pairs, hallucination_classifier)
 JUDGED = dg.AssetSelection.assets(relation_evidence, scored_relations, accepted_relations)
 
@@ -78,9 +81,14 @@ JOBS = (
         dg.AssetSelection.assets(resolution),
         "The relations of one category by the new index.",
     ),
-    _job("train_classifier", TRAINED, "The judge."),
+    _job("hear_judge", HEARD, "What a second model says of one category's statements."),
+    _job("train_classifier", TRAINED, "The classifier and its certified thresholds."),
     _job("judge_category", JUDGED, "From one category's mapped relations to those that are accepted."),
-    _job("refresh_category", DISTILLED | JUDGED, "One category from its products to its accepted relations."),
+    _job(
+        "refresh_category",
+        DISTILLED | HEARD | JUDGED,
+        "One category from its products to its accepted relations.",
+    ),
     _job("publish", dg.AssetSelection.assets(published_graph), "A graph of all that is accepted."),
     _job(
         "report_staleness", dg.AssetSelection.assets(staleness_report), "How old it is; a plan of the night."

@@ -12,13 +12,14 @@ import polars as pl
 
 from pkg_assets.build import Choice, chosen_settings, is_wanted
 from pkgraph.catalog import kinds_of, read_catalog
-from pkgraph.freshness.estimate import estimate, prompts_to_price
+from pkgraph.freshness.estimate import estimate, judge_prompts_to_price, prompts_to_price
 from pkgraph.home import Home
 from pkgraph.llm import Ledger, ReplayLanguageModel
 from pkgraph.llm.prices import Prices
 from pkgraph.prompts.shop import prompts_of_kinds, prompts_of_purposes
 from pkgraph.settings import ModelSettings
-from pkgraph.tables import PRODUCTS
+from pkgraph.stored import read_table
+from pkgraph.tables import PRODUCTS, RELATIONS, UNREADABLE_RESPONSES
 from resources.language_models import open_model
 from resources.prices import count_tokens, prices_of
 from resources.table_store import TableStore
@@ -93,7 +94,17 @@ def estimate_build(home: Home, choice: Choice, project: Path, categories: tuple[
         prompts = prompts.filter(is_wanted(prompts, categories))
     place = settings.ledger.url or home.ledger
     is_there = settings.ledger.url is not None or home.ledger.exists()
+    models = [_Model(model) for model in settings.models]
     with Ledger.open(place) if is_there else nullcontext() as ledger:
-        rows = estimate(prompts, map(_Model, settings.models), ledger)
+        rows = estimate(prompts, models, ledger)
+        if settings.judge is not None:
+            judged = _judged(home, prompts, models)
+            rows = pl.concat([rows, estimate(judged, [_Model(settings.judge)], ledger)])
     asked = kinds.filter(pl.col("category_key").is_in(prompts["category_key"].implode()))
     return Estimate(rows, int(asked["n_skus"].sum()), asked.height)
+
+
+def _judged(home: Home, prompts: pl.DataFrame, models: Sequence[_Model]) -> pl.DataFrame:
+    relations, unreadable = (read_table(home, table) for table in (RELATIONS, UNREADABLE_RESPONSES))
+    read = pl.concat([frame.select("prompt_id", "model") for frame in (relations, unreadable)])
+    return judge_prompts_to_price(prompts, relations, read, {one.name: one.recorded for one in models})

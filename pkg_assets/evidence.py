@@ -14,7 +14,7 @@ GROUP = "gate"
 
 @dg.asset(
     **table_spec(RELATION_EVIDENCE, GROUP),
-    deps=["co_purchase", "kinds"],
+    deps=["co_purchase", "kinds", "judge_verdicts"],
     partitions_def=CATEGORIES,
     code_version="1",
 )

@@ -8,7 +8,7 @@ the label files, and not that the evidence of one category counts the relations 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,9 +25,11 @@ from pkgraph.freshness.traces import MISSING, Trace, code_key, file_key, why_aga
 from pkgraph.home import Home
 from pkgraph.llm import ReplayLanguageModel
 from pkgraph.model import Prompt, content_key
+from pkgraph.prompts.judging import judge_prompts
 from pkgraph.settings import read_settings
 from pkgraph.tables import (
     ACCEPTED_RELATIONS,
+    JUDGE_VERDICTS,
     KINDS,
     MAPPED_RELATIONS,
     OFFLINE_METRICS,
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from pkgraph.settings import Settings
 
 READ, DISTIL, TRAIN, JUDGE = "read_catalog", "distil_category", "train_classifier", "judge_category"
+# What a second model says of the statements, where the shop names one.
+HEAR = "hear_judge"
 # The last stage of distilling alone: all that has to be done where only the index changed.
 MAP = "map_category"
 ARTIFACTS = {"kind_index": INDEX, "hallucination_classifier": JUDGEMENT}
@@ -62,6 +66,15 @@ Inputs = dict[str, str]
 def _code() -> str:
     libraries = [f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES]
     return content_key("code", code_key(_ROOT, _CODE, without=_NO_CODE), *libraries)
+
+
+def _answers_key(
+    prompt_ids: Sequence[str], marks: Mapping[str, int], replays: Sequence[ReplayLanguageModel]
+) -> str:
+    """Key of all answers to these prompts, in the ledger and in the files."""
+    kept = sorted((prompt_id, marks[prompt_id]) for prompt_id in prompt_ids if prompt_id in marks)
+    recorded = [(one.name, key, repr(one.answer(Prompt(key, ())))) for one in replays for key in prompt_ids]
+    return content_key("answers", repr(kept), repr(recorded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +134,7 @@ class Steps:
         before = self._marks(prompts["prompt_id"])
 
         def answers(key: str, marks: Mapping[str, int]) -> str:
-            """Key of all answers to its prompts, in the ledger and in the files."""
-            own = list(ids.get(key, ()))
-            kept = sorted((prompt_id, marks[prompt_id]) for prompt_id in own if prompt_id in marks)
-            recorded = [
-                (one.name, one_id, repr(one.answer(Prompt(one_id, ())))) for one in replays for one_id in own
-            ]
-            return content_key("answers", repr(kept), repr(recorded))
+            return _answers_key(list(ids.get(key, ())), marks, replays)
 
         def distil(key: str) -> Made:
             inputs = {
@@ -144,6 +151,33 @@ class Steps:
 
         return distil
 
+    def hear(self) -> Callable[[str], Made]:
+        """Lets the judge of the settings speak of a category's statements; without one, nobody does."""
+        judge = self.settings.judge
+        replays = [ReplayLanguageModel(judge.name, judge.answers)] if judge and judge.answers else []
+
+        def answers(key: str) -> str:
+            own = self.judge_prompts([key])["prompt_id"].to_list() if judge else []
+            return _answers_key(own, self._marks(own), replays)
+
+        def hear(key: str) -> Made:
+            said = self.tables.read(JUDGE_VERDICTS.name, key)
+            if judge is None and (said is None or said.is_empty()):
+                return Made(())
+            inputs = {
+                "code": self.code,
+                "judge": judge.model_dump_json(exclude={"answers"}) if judge else "none",
+                "relations": self.key_of(RELATIONS.name, key),
+                "answers": answers(key),
+            }
+            return self.make(HEAR, key, inputs, late=lambda: {"answers": answers(key)})
+
+        return hear
+
+    def judge_prompts(self, keys: Sequence[str]) -> pl.DataFrame:
+        """What a judge is asked about the statements of these categories, each once: table `prompts`."""
+        return judge_prompts(self.tables.read_all(RELATIONS, keys))
+
     def train(self, prompts: pl.DataFrame) -> Made:
         labels = self.settings.labels.model_dump()
         files = [file_key(Path(path)) for path in labels.values() if isinstance(path, str)]
@@ -155,6 +189,7 @@ class Steps:
             "models": self._models(),
             "prompts": content_key("prompts", *prompts["prompt_id"].sort()),
             "relations": self.parts(RELATIONS.name, MAPPED_RELATIONS.name, UNMAPPED_PRODUCTS.name),
+            "verdicts": self.parts(JUDGE_VERDICTS.name),
             "co_purchase": self.key_of("co_purchase"),
             "kind_index": self.key_of("kind_index"),
             "kinds": self.key_of(KINDS.name),
@@ -333,7 +368,7 @@ def steps_of(home: Home, runner: Runner) -> Steps:
     instance = runner.instance
     assets = {
         job: runner.definitions.resolve_job_def(job).asset_layer.selected_asset_keys
-        for job in (READ, DISTIL, TRAIN, JUDGE)
+        for job in (READ, DISTIL, HEAR, TRAIN, JUDGE)
     }
     made_by = {job: tuple(sorted(key.to_user_string() for key in keys)) for job, keys in assets.items()}
     return Steps(

@@ -11,17 +11,19 @@ from pkgraph.settings import Settings
 
 
 def fingerprints(settings: Settings) -> dict[str, str]:
-    """Keys of models, prompt templates, the way phrases are mapped, and what the settings promise."""
+    """Keys of models, judge, prompt templates, the way phrases are mapped, and what the settings promise."""
     from pkgraph.mapping.calibration import calibration_text
     from pkgraph.mapping.curated import data_lines
     from pkgraph.mapping.index import VERSION
     from pkgraph.prompts import load_template
+    from pkgraph.prompts.judging import judge_text
 
     folder = Path(settings.prompts.folder) if settings.prompts.folder else None
     templates = [
         load_template(name, folder) for name in (settings.prompts.companions, settings.prompts.occasions)
     ]
     models = sorted(model.name for model in settings.models)
+    models += [f"judge {settings.judge.name} {judge_text()}"] if settings.judge else []
     words = [line for name in _WORDS for line in data_lines(name)]
     return {
         "mapping": content_key("mapping", VERSION, calibration_text(), *words),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from pkgraph.tables import CO_PURCHASE, KINDS, MAPPED_RELATIONS, UNMAPPED_PRODUCTS
+from pkgraph.tables import CO_PURCHASE, JUDGE_VERDICTS, KINDS, MAPPED_RELATIONS, UNMAPPED_PRODUCTS
 from resources.artifacts import INDEX, Artifacts
 from resources.table_store import TableStore
 
@@ -47,7 +47,8 @@ def all_evidence(tables: TableStore, categories: list[str]) -> pl.DataFrame:
     Support and agreement are counted over the whole shop, so the evidence of one category is a part of this.
     It is kept until a file changes: gathering takes 0.3 s, and a build judges 46 categories by the same.
     """
-    cut = [tables.path(t.name, key) for t in (MAPPED_RELATIONS, UNMAPPED_PRODUCTS) for key in categories]
+    parts = (MAPPED_RELATIONS, UNMAPPED_PRODUCTS, JUDGE_VERDICTS)
+    cut = [tables.path(t.name, key) for t in parts for key in categories]
     whole = [tables.path(t.name) for t in (CO_PURCHASE, KINDS)]
     state = tuple(
         (path, path.stat().st_mtime_ns, path.stat().st_size) for path in [*cut, *whole] if path.exists()
@@ -73,6 +74,7 @@ def _gathered(
         all_unmapped=unmapped,
         co_purchase=tables.read(CO_PURCHASE.name),
         kinds=tables.read(KINDS.name),
+        verdicts=tables.read_all(JUDGE_VERDICTS, categories),
     )
 
 

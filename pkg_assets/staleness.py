@@ -142,17 +142,18 @@ def _costs(shop: Shop) -> dict[str, Any]:
     """What the knowledge that is there cost, by template and by category, and an accepted relation."""
     from pkgraph.measurement.costs import costs
     from pkgraph.stored import read_table
-    from pkgraph.tables import ACCEPTED_RELATIONS, LLM_RESPONSES, RELATIONS
+    from pkgraph.tables import ACCEPTED_RELATIONS, JUDGE_RESPONSES, LLM_RESPONSES, RELATIONS
 
     home = Home(Path(shop.home))
-    tables = [read_table(home, table) for table in (LLM_RESPONSES, RELATIONS, ACCEPTED_RELATIONS)]
-    by_template = costs(tables[0], tables[1], tables[2], "template")
+    asked = pl.concat([read_table(home, table) for table in (LLM_RESPONSES, JUDGE_RESPONSES)])
+    relations, accepted = (read_table(home, table) for table in (RELATIONS, ACCEPTED_RELATIONS))
+    by_template = costs(asked, relations, accepted, "template")
     usd, n_accepted = float(by_template["usd"].sum()), int(by_template["n_accepted"].sum())
     return {
         "cost_usd": usd,
         "usd_per_accepted_relation": usd / max(n_accepted, 1),
         "cost_by_template": sample_rows(by_template, n=20),
-        "cost_by_category": sample_rows(costs(tables[0], tables[1], tables[2], "category"), n=400),
+        "cost_by_category": sample_rows(costs(asked, relations, accepted, "category"), n=400),
     }
 
 

@@ -252,6 +252,9 @@ class Settings(_Section):
     catalog: CatalogSettings
     baskets: BasketSettings | None = None
     models: tuple[ModelSettings, ...] = Field(min_length=1)
+    judge: ModelSettings | None = Field(
+        default=None, description="A model besides them that judges what they say; None: none is asked."
+    )
     prompts: PromptSettings = PromptSettings()
     labels: LabelSettings = LabelSettings()
     gate: GateSettings = GateSettings()
@@ -265,6 +268,18 @@ class Settings(_Section):
         names = [model.name for model in self.models]
         if len(set(names)) != len(names):
             raise ValueError(f"model names repeat: {names}")
+        return self
+
+    @model_validator(mode="after")
+    def _no_model_judges_itself(self) -> Settings:
+        if self.judge is None:
+            return self
+        # "openai/gpt-5-mini" and "gpt-5-mini" are one model by two providers.
+        generators = {model.name.rpartition("/")[2].casefold() for model in self.models}
+        if self.judge.name.rpartition("/")[2].casefold() in generators:
+            raise ValueError(f"{self.judge.name} would judge its own statements: name another model as judge")
+        if self.judge.kinds_per_prompt > 1:
+            raise ValueError("`kinds_per_prompt` is not for the judge: it reads an answer a prompt")
         return self
 
 
@@ -289,7 +304,7 @@ def _resolve_paths(data: dict[str, object], folder: Path) -> dict[str, object]:
         if isinstance(part, dict) and isinstance(part.get(field), str):
             part[field] = _absolute(part[field], folder)
     models = data.get("models")
-    for model in models if isinstance(models, list) else []:
+    for model in [*(models if isinstance(models, list) else []), data.get("judge")]:
         if isinstance(model, dict) and isinstance(model.get("answers"), str):
             model["answers"] = _absolute(model["answers"], folder)
         if isinstance(model, dict) and str(model.get("gguf")).endswith(".gguf"):

@@ -250,6 +250,39 @@ UNREADABLE_RESPONSES = Table(
     },
     key=("response_id", "position"),
 )
+JUDGE_RESPONSES = Table(
+    "judge_responses",
+    "What a second model answered that was asked to judge the statements, verbatim, as the ledger has it.",
+    LLM_RESPONSES.columns,
+    key=("response_id",),
+)
+JUDGE_VERDICTS = Table(
+    "judge_verdicts",
+    "How likely a second model holds each statement; one that it passed over has no row.",
+    {
+        "relation_id": Column(pl.String, "Key of the statement"),
+        "response_id": Column(pl.String, "The judge's answer"),
+        "prompt_id": Column(pl.String, "The prompt that asked for it"),
+        "model": Column(pl.String, "Model that judged"),
+        "holds": Column(pl.Float64, "How likely it says that the statement holds, share 0-1", low=0, high=1),
+    },
+    key=("relation_id",),
+)
+UNREADABLE_VERDICTS = Table(
+    "unreadable_verdicts",
+    "Answers of the judge, or single verdicts, that could not be read, with the reason.",
+    {
+        "response_id": Column(pl.String, "Answer concerned"),
+        "prompt_id": Column(pl.String, "Prompt that was answered"),
+        "model": Column(pl.String, "Model that judged"),
+        "position": Column(
+            pl.Int32, "Verdict concerned, from 0; null where it is the whole answer", nullable=True
+        ),
+        "reason": Column(pl.String, "no_answer, too_long, no_verdicts, unknown_id, repeated_id, no_share"),
+        "detail": Column(pl.String, "What was found, cut at 200 characters"),
+    },
+    key=("response_id", "position"),
+)
 MAPPED_RELATIONS = Table(
     "mapped_relations",
     "Statements whose product phrase was resolved to kinds of the shop, a row a kind.",
@@ -355,6 +388,13 @@ RELATION_EVIDENCE = Table(
         ),
         "is_reversed": _signal(
             "1 where the target's own answer names the source", 0, 1, missing="the target was not asked about"
+        ),
+        # judge
+        "judge_holds": _signal(
+            "How likely another model, asked to judge, says that the statement holds",
+            0,
+            1,
+            missing="no judge was asked, or it did not say",
         ),
         # rationale
         "rationale_target_support": _signal(

@@ -21,6 +21,7 @@ from pkg_assets.automation.asking import (
 )
 from pkg_assets.automation.delivery import JOB as READING
 from pkg_assets.catalog import EMPTY
+from pkg_assets.judging import OP as HEARING
 from pkg_assets.partitions import CATEGORIES, category_keys
 from pkg_assets.versions import order_by_partition, order_of, versions_by_partition, whole_categories
 from pkgraph.errors import InputError
@@ -113,8 +114,9 @@ class Demand:
     def config(self, key: str, *, is_part: bool) -> dict[str, object]:
         moment = self.chosen.get(key)
         due = {"due_at": moment.isoformat()} if moment else {}
-        part = {"is_part": True} if is_part else {}
-        return {"ops": {LLM_RESPONSES.name: {"config": {"is_unattended": True, **due, **part}}}}
+        alone, part = {"is_unattended": True}, {"is_part": True} if is_part else {}
+        asking = {LLM_RESPONSES.name: {"config": {**alone, **due, **part}}, HEARING: {"config": alone}}
+        return {"ops": asking}
 
 
 def demanded(instance: dg.DagsterInstance, tables: TableStore, versions: Mapping[str, str]) -> Demand:

@@ -27,12 +27,14 @@ _NUMBERS = ("prompts", "tokens", "USD", "relations", "USD each", "accepted", "US
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a row.")
 def costs(by: By, *, as_json: bool) -> int:
     """Say what the knowledge that is there has cost: by category, template or model, and a relation."""
+    import polars as pl
+
     from pkgraph.measurement.costs import costs as counted
     from pkgraph.stored import read_table
-    from pkgraph.tables import ACCEPTED_RELATIONS, LLM_RESPONSES, RELATIONS
+    from pkgraph.tables import ACCEPTED_RELATIONS, JUDGE_RESPONSES, LLM_RESPONSES, RELATIONS
 
     home = Home.from_environment(os.environ)
-    responses = read_table(home, LLM_RESPONSES)
+    responses = pl.concat([read_table(home, table) for table in (LLM_RESPONSES, JUDGE_RESPONSES)])
     if responses.is_empty():
         raise InputError("Nothing was asked in this home.", remedy="Run `pkgraph build`.")
     rows = counted(responses, read_table(home, RELATIONS), read_table(home, ACCEPTED_RELATIONS), by)

@@ -40,6 +40,7 @@ def explain(relation_id: str, *, as_json: bool) -> int:
         return 0
     _show_relation(found)
     _show_prompt(found["prompt"], found["answer"])
+    _show_judge(found["judge"])
     _show_mapping(found["candidates"], found["unmapped"])
     first: dict[str, Any] = {}
     for target in found["targets"]:
@@ -88,6 +89,12 @@ def _show_prompt(prompt: dict[str, Any] | None, answer: dict[str, Any] | None) -
         _heading(f"answer {answer['response_id']} of {answer['model']}, attempt {answer['attempt']}")
         console.print(f"  {safe(answer['asked_at'] or 'no time noted')}, {spent}, {cost}")
         _block(answer["text"] or answer["status"])
+
+
+def _show_judge(judge: dict[str, Any] | None) -> None:
+    if judge:
+        _heading(f"the judge {judge['model']}: holds {_number(judge['holds'])}")
+        _block(judge["text"] or "its answer is not there any more")
 
 
 def _show_mapping(candidates: list[dict[str, Any]], unmapped: dict[str, Any] | None) -> None:

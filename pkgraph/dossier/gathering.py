@@ -19,6 +19,8 @@ from pkgraph.llm.place import has_ledger, ledger_place
 from pkgraph.mapping import KindIndex, match_phrases
 from pkgraph.stored import read_table
 from pkgraph.tables import (
+    JUDGE_RESPONSES,
+    JUDGE_VERDICTS,
     LLM_RESPONSES,
     MAPPED_RELATIONS,
     PROMPTS,
@@ -43,7 +45,7 @@ N_CANDIDATES = 8
 def dossier_of(home: Home, relation_id: str) -> Record:
     """Everything known of a relation, as plain values.
 
-    Keys: relation_id, relation, prompt, answer, candidates, unmapped, targets, parts, policy, labels,
+    Keys: relation_id, relation, prompt, answer, judge, candidates, unmapped, targets, parts, policy, labels,
     snapshots. One that is not known is None or empty.
 
     Raises:
@@ -67,6 +69,7 @@ def dossier_of(home: Home, relation_id: str) -> Record:
         "relation": relation,
         "prompt": _prompt(home, prompt_id) if prompt_id else None,
         "answer": answer,
+        "judge": _judge(home, is_it),
         "candidates": _candidates(home, relation, mapped),
         "unmapped": _unmapped(home, is_it),
         "targets": _targets(read_table(home, SCORED_RELATIONS, is_it), mapped, evidence),
@@ -108,6 +111,16 @@ def _answer(home: Home, response_id: str) -> Record | None:
             return {**stored.key._asdict(), **known, **more, "response_id": response_id}
     row = _first(read_table(home, LLM_RESPONSES, pl.col("response_id") == response_id))
     return {name: row.get(name) for name in (*_ANSWER, "prompt_id")} if row else None
+
+
+def _judge(home: Home, is_it: pl.Expr) -> Record | None:
+    """What another model that was asked to judge says, with its whole answer."""
+    said = _first(read_table(home, JUDGE_VERDICTS, is_it))
+    if said is None:
+        return None
+    answer = _first(read_table(home, JUDGE_RESPONSES, pl.col("response_id") == said["response_id"]))
+    names = ("model", "holds", "prompt_id", "response_id")
+    return {name: said[name] for name in names} | {"text": answer["text"] if answer else None}
 
 
 def _candidates(home: Home, relation: Record | None, mapped: pl.DataFrame) -> list[Record]:

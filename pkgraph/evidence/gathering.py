@@ -7,7 +7,13 @@ import polars as pl
 from pkgraph.evidence.shop import basket_signals, shelf_signals
 from pkgraph.evidence.signals import SIGNALS
 from pkgraph.evidence.statements import answer_signals, wording_signals
-from pkgraph.evidence.support import agreement_signals, reverse_signal, support_signals, typing_signals
+from pkgraph.evidence.support import (
+    agreement_signals,
+    judge_signal,
+    reverse_signal,
+    support_signals,
+    typing_signals,
+)
 from pkgraph.tables import MAPPED_RELATIONS, RELATION_EVIDENCE, RELATIONS
 
 
@@ -19,6 +25,7 @@ def gather_evidence(
     all_unmapped: pl.DataFrame | None = None,
     co_purchase: pl.DataFrame | None = None,
     kinds: pl.DataFrame | None = None,
+    verdicts: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """The table `relation_evidence` of these relations.
 
@@ -31,6 +38,7 @@ def gather_evidence(
         all_unmapped: The same of the whole shop.
         co_purchase: Table `co_purchase`, from training weeks only; None where there are no baskets.
         kinds: Table `kinds`, for departments and popularity.
+        verdicts: Table `judge_verdicts`; None where no judge was asked.
     """
     rows = _together(mapped_part, unmapped_part)
     everything = _together(all_mapped, all_unmapped)
@@ -41,7 +49,7 @@ def gather_evidence(
     wording = wording_signals(statements, _once(everything))
     rows = support_signals(reverse_signal(agreement_signals(rows, everything), everything), everything)
     rows = typing_signals(rows, everything)
-    rows = basket_signals(shelf_signals(rows, kinds), co_purchase)
+    rows = judge_signal(basket_signals(shelf_signals(rows, kinds), co_purchase), verdicts)
     rows = rows.drop(set(in_answer.columns) - {"relation_id"}, strict=False)
     rows = rows.join(in_answer, on="relation_id", how="left").join(wording, on="relation_id", how="left")
     return RELATION_EVIDENCE.conform(rows.with_columns(_known(name) for name in SIGNALS))

@@ -34,6 +34,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "leaks_example",
     ),
     "agreement": ("models_agree", "samples_agree", "is_reversed"),
+    "judge": ("judge_holds",),
     "rationale": ("rationale_target_support", "rationale_degree", "target_degree"),
     "typing": ("type_prior", "target_pmi"),
     "text": (

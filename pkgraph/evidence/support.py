@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
+from pkgraph.tables import JUDGE_VERDICTS
+
 _SOURCE = pl.coalesce("source_kind_id", pl.concat_str(pl.lit("purpose:"), "rationale_id"))
 
 
@@ -57,6 +59,19 @@ def reverse_signal(rows: pl.DataFrame, mapped: pl.DataFrame) -> pl.DataFrame:
     known = pl.col("is_asked").is_not_null() & pl.col("source_kind_id").is_not_null()
     value = pl.when(known).then(pl.col("is_back").fill_null(0.0))
     return rows.with_columns(is_reversed=found.select(value).to_series())
+
+
+def judge_signal(rows: pl.DataFrame, verdicts: pl.DataFrame | None) -> pl.DataFrame:
+    """The rows with `judge_holds`.
+
+    Args:
+        rows: Rows of `mapped_relations`.
+        verdicts: Table `judge_verdicts`.
+    """
+    said = (JUDGE_VERDICTS.empty() if verdicts is None else verdicts).select(
+        "relation_id", judge_holds="holds"
+    )
+    return rows.join(said, on="relation_id", how="left", maintain_order="left")
 
 
 def _degree(rows: pl.DataFrame, mapped: pl.DataFrame, by: list[str]) -> pl.Series:

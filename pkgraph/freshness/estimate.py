@@ -11,6 +11,7 @@ import polars as pl
 
 from pkgraph.llm.answers import AnswerKey, parameters_json
 from pkgraph.model import PURPOSES
+from pkgraph.prompts.judging import JUDGE_TEMPLATE, judge_prompts, judged_statements, specimen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,8 +32,13 @@ class OutputTokens:
     likely: float
 
 
-# The 348 recorded answers of the demo, counted with the tokenizer of gpt-4o.
-RECORDED = {"companions.v1": OutputTokens(297, 360), "occasions.v1": OutputTokens(422, 445)}
+# The 348 recorded answers of the demo, counted with the tokenizer of gpt-4o; of the judge, the form that is
+# asked for about the statements of its 408 answers with any.
+RECORDED = {
+    "companions.v1": OutputTokens(297, 360),
+    "occasions.v1": OutputTokens(422, 445),
+    JUDGE_TEMPLATE: OutputTokens(83, 123),
+}
 _UNKNOWN = OutputTokens(297, 445)
 
 
@@ -99,6 +105,44 @@ def prompts_to_price(kinds: pl.DataFrame, companions: pl.DataFrame, occasions: p
     purposes = occasions.with_columns(category_key=pl.lit(PURPOSES), category=pl.lit(PURPOSES))
     found = companions.join(of_kind, left_on="source_kind_id", right_on="kind_id").select(wanted)
     return pl.concat([found, purposes.select(wanted)]).sort("category_key", "prompt_id")
+
+
+def judge_prompts_to_price(
+    prompts: pl.DataFrame,
+    relations: pl.DataFrame,
+    read: pl.DataFrame,
+    models: Mapping[str, frozenset[str] | None],
+) -> pl.DataFrame:
+    """The same of what a judge would be asked: about the statements that are there, and those to be expected.
+
+    Args:
+        prompts: As `prompts_to_price` gives them.
+        relations: RELATIONS; what is there is asked about word for word.
+        read: Columns prompt_id and model of every answer that was read, with or without statements.
+        models: Those that make statements, with the prompts they have a recorded answer to; None: live ones.
+    """
+    category = prompts.select("prompt_id", "category_key", "category")
+    ours = relations.join(category, on="prompt_id", how="semi")
+    asked_about = judged_statements(ours).join(ours.select("relation_id", of="prompt_id"), on="relation_id")
+    there = asked_about.unique("prompt_id", keep="first", maintain_order=True)
+    known = judge_prompts(ours).join(there.select("prompt_id", "of"), on="prompt_id")
+    known = known.join(category, left_on="of", right_on="prompt_id")
+    asked = [
+        prompts.with_columns(model=pl.lit(name)).filter(
+            pl.lit(recorded is None) | pl.col("prompt_id").is_in(list(recorded or ()))
+        )
+        for name, recorded in models.items()
+    ]
+    still_open = pl.concat(asked).join(read.unique(), on=["prompt_id", "model"], how="anti")
+    # An answer has at most as many statements as its prompt asks for.
+    is_long = pl.col("template").str.starts_with("occasions")
+    expected = still_open.with_columns(
+        prompt_id=pl.concat_str("prompt_id", "model", separator=" "),
+        messages=pl.when(is_long).then(pl.lit(specimen(12))).otherwise(pl.lit(specimen(8))),
+        template=pl.lit(JUDGE_TEMPLATE),
+    )
+    columns = prompts.columns
+    return pl.concat([known.select(columns), expected.select(columns)]).sort("category_key", "prompt_id")
 
 
 def _answers(model: Estimated, prompts: pl.DataFrame, ledger: Ledger | None) -> dict[str, StoredAnswer]:

@@ -1,6 +1,6 @@
 """What knowledge cost: US dollars a category, template or model, a relation, and an accepted relation.
 
-Asking is the only stage that costs; a template stands for what was asked for (companions, occasions).
+Asking is all that costs; a template stands for what was asked for: companions, occasions, verdicts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def costs(responses: pl.DataFrame, relations: pl.DataFrame, accepted: pl.DataFra
     """A row a category, template or model, dearest first.
 
     Args:
-        responses: LLM_RESPONSES of all categories.
+        responses: LLM_RESPONSES and JUDGE_RESPONSES of all categories.
         relations: RELATIONS of the same.
         accepted: ACCEPTED_RELATIONS of the same; a statement that means several kinds counts once.
         by: What a row is of.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 KIND_PLACEHOLDERS = ("kind", "category", "department")
 PURPOSE_PLACEHOLDERS = ("rationale",)
 _DEFAULT_SYSTEM = "companions.v1.system.txt"
+# Texts of the package beside the templates: they ask about several kinds at once, or about statements.
+_NO_TEMPLATES = ("_batch", "judge")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 # A template is sent with every prompt: 20 000 characters are some 5 000 tokens a call.
 _MAX_TEMPLATE_CHARS = 20_000
@@ -123,7 +125,9 @@ def load_template(name: str, folder: Path | None = None) -> Template:
             return template_from(name, system=system, user=user)
     names = (file.name for file in package.iterdir())
     known = sorted(
-        name.removesuffix(".user.txt") for name in names if ".user." in name and "_batch" not in name
+        name.removesuffix(".user.txt")
+        for name in names
+        if ".user." in name and not any(part in name for part in _NO_TEMPLATES)
     )
     where = f"{folder} or the package" if folder else "the package"
     raise TemplateError(

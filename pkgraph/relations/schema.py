@@ -32,3 +32,7 @@ _ENTRY: dict[str, object] = {
 }
 PACK_SCHEMA = _object({"answers": {"type": "array", "items": _object(_ENTRY)}})
 """The same for a prompt about several kinds."""
+
+_VERDICT: dict[str, object] = {"id": {"type": "string"}, "holds": {"type": "number"}}
+VERDICT_SCHEMA = _object({"verdicts": {"type": "array", "items": _object(_VERDICT)}})
+"""The same for a judge of statements."""

@@ -241,7 +241,9 @@ def test_a_category_that_no_whole_day_pays_for_is_asked_for_in_part(looking: Loo
     asked = {request.partition_key: request.run_config for request in looking.asked("category_sensor")}
 
     def config(**part: bool) -> dict[str, object]:
-        return {"ops": {"llm_responses": {"config": {"is_unattended": True, **part}}}}
+        alone = {"is_unattended": True}
+        asking = {"llm_responses": {"config": {**alone, **part}}, "hearing_the_judge": {"config": alone}}
+        return {"ops": asking}
 
     assert asked == {"cheap": config(), "dear": config(is_part=True)}
 
@@ -298,7 +300,10 @@ def test_what_the_night_chose_is_asked_about_once_with_the_moment_it_was_chosen(
 
     assert request.partition_key == "wine"
     assert request.run_config == {
-        "ops": {"llm_responses": {"config": {"is_unattended": True, "due_at": night.isoformat()}}}
+        "ops": {
+            "llm_responses": {"config": {"is_unattended": True, "due_at": night.isoformat()}},
+            "hearing_the_judge": {"config": {"is_unattended": True}},
+        }
     }
     assert looking.asked("category_sensor") == []
 

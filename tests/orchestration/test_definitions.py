@@ -21,11 +21,12 @@ WHOLE = {
 }  # fmt: skip
 CUT = {
     "catalog", "prompts", "llm_responses", "relations", "unreadable_responses", "mapped_relations",
-    "unmapped_products", "relation_evidence", "scored_relations", "accepted_relations",
+    "unmapped_products", "relation_evidence", "scored_relations", "accepted_relations", "judge_responses",
+    "judge_verdicts", "unreadable_verdicts",
 }  # fmt: skip
 JOBS = {
     "read_catalog", "distil_category", "map_category", "train_classifier", "judge_category",
-    "refresh_category", "publish", "measure", "report_staleness",
+    "refresh_category", "publish", "measure", "report_staleness", "hear_judge",
 }  # fmt: skip
 AUTOMATIC = {
     "delivery_sensor", "category_sensor", "judging_sensor", "publish_sensor", "alert_sensor",
@@ -38,6 +39,7 @@ BLOCKING = {
     ("prompts", "every_prompt_is_rendered_once"),
     ("llm_responses", "every_value_is_as_described"),
     ("relations", "nothing_is_lost_while_reading"),
+    ("judge_verdicts", "every_value_is_as_described"),
     ("mapped_relations", "nothing_is_lost_while_mapping"),
     ("relation_evidence", "every_signal_is_in_its_range"),
     ("scored_relations", "the_gate_of_the_category_is_open"),

@@ -26,9 +26,18 @@ DOORS_AND_SOURCES = {
         {"shop", "language_models", "answer_ledger", "clock", "artifacts"},
         {"products", "kind_index"},
     ),
+    "hear_judge": ({"shop", "language_models", "answer_ledger", "clock"}, {"relations"}),
     "train_classifier": (
         {"shop", "tables", "artifacts", "label_store"},
-        {"relations", "mapped_relations", "unmapped_products", "kind_index", "co_purchase", "kinds"},
+        {
+            "relations",
+            "mapped_relations",
+            "unmapped_products",
+            "judge_verdicts",
+            "kind_index",
+            "co_purchase",
+            "kinds",
+        },
     ),
     "judge_category": (
         {"tables", "artifacts"},
@@ -36,6 +45,7 @@ DOORS_AND_SOURCES = {
             "calibration_pairs",
             "mapped_relations",
             "unmapped_products",
+            "judge_verdicts",
             "labelled_relations",
             "hallucination_classifier",
             "co_purchase",
