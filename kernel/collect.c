@@ -350,7 +350,7 @@ static void fetch_rows(const Tables *t, int64_t start, int64_t end)
         FETCH(&t->row_target[row]);
         FETCH(&t->row_weight[row]);
     }
-    for (int64_t row = start; row < end && row < start + 32; row += 16) {
+    for (int64_t row = start; row < end && row <= start + 15; row += 15) {
         FETCH(&t->row_edge[row]);
         FETCH(&t->row_via[row]);
     }

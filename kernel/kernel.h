@@ -168,6 +168,7 @@ typedef struct {
     uint32_t types, all_types;
     double min_probability, min_price, max_price;
     bool has_prices, include_seed_kinds;
+    bool is_shown; /* what is picked becomes text at once */
 } Asked;
 
 typedef enum { OK = 0, DAMAGED, FAILED /* a Python error is set */ } Status;
@@ -182,6 +183,9 @@ Status collect_by_paths(const Tables *t, const Asked *asked, Scratch *s);
 Status pick(const Tables *t, const Asked *asked, Scratch *s);
 bool heap_between(Scratch *s, uint64_t low, uint64_t end);
 Candidate pop_candidate(Scratch *s);
+
+/* render.c */
+void fetch_named(const Tables *t, int64_t edge);
 
 /* merge.c */
 PyObject *merge_paths(const Tables *t, int64_t first, int64_t end, int64_t max_row, Status *status);

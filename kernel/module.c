@@ -187,8 +187,9 @@ static PyObject *sources_of(const Scratch *s)
     return sources;
 }
 
-static PyObject *answered(Graph *self, const Asked *asked, Scratch *s, PyObject *unknown, long how)
+static PyObject *answered(Graph *self, Asked *asked, Scratch *s, PyObject *unknown, long how)
 {
+    asked->is_shown = how == AS_JSON;
     Status status = find_picks(self, asked, s, unknown);
     if (status != OK)
         return raise_status(self, status);
@@ -203,7 +204,7 @@ static PyObject *answered(Graph *self, const Asked *asked, Scratch *s, PyObject 
 }
 
 /* The answer, in working memory that a question inside this one does not touch. */
-static PyObject *answered_in_scratch(Graph *self, const Asked *asked, long how)
+static PyObject *answered_in_scratch(Graph *self, Asked *asked, long how)
 {
     PyObject *unknown = PyList_New(0), *found = NULL;
     Scratch *s = self->scratch != NULL ? self->scratch : PyMem_RawCalloc(1, sizeof *s);

@@ -244,8 +244,9 @@ static bool sort_picks(Scratch *s)
     return true;
 }
 
-/* Ask for what picking will read of some candidates: they wait for the memory together, not one by one. */
-static Status fetch_candidates(const Tables *t, Scratch *s, const Candidate *candidates, int n)
+/* Ask for what picking will read of some candidates, and for what showing them will: they wait for the memory
+ * together, not one by one. */
+static Status fetch_candidates(const Tables *t, const Asked *asked, Scratch *s, const Candidate *candidates, int n)
 {
     for (int i = 0; i < n; i++) {
         Arrival *best = &s->arrivals[s->targets[candidates[i].target].best];
@@ -259,6 +260,8 @@ static Status fetch_candidates(const Tables *t, Scratch *s, const Candidate *can
         int32_t row = lower_half(KIND_WORD(t, candidates[i].kind, KIND_CATEGORY_AND_BEST));
         if (is_row(row, t->n_skus))
             FETCH(&SKU_WORD(t, row, 0));
+        if (asked->is_shown)
+            fetch_named(t, s->arrivals[s->targets[candidates[i].target].best].edge);
     }
     return OK;
 }
@@ -278,7 +281,7 @@ static Status try_heap(const Tables *t, const Asked *asked, Scratch *s)
             batch[n++] = pop_candidate(s);
         if (n == 0)
             batch[n++] = pop_candidate(s);
-        Status status = fetch_candidates(t, s, batch, n);
+        Status status = fetch_candidates(t, asked, s, batch, n);
         for (int i = 0; i < n && status == OK && !is_enough(asked, s, batch[i].weight); i++)
             status = try_target(t, asked, s, batch[i].target);
         if (status != OK)

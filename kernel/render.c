@@ -50,17 +50,23 @@ static void fetch_cards(const Tables *t, const Choice *choice, const Reason *rea
         fetch_edge(t, &reasons[i]);
 }
 
+/* Ask for what the card of an edge names. */
+void fetch_named(const Tables *t, int64_t edge)
+{
+    int64_t rationale = upper_half(EDGE_WORD(t, edge, EDGE_RATIONALE_AND_PHRASE));
+    if (is_row(rationale, t->n_rationales))
+        FETCH(&RATIONALE_WORD(t, rationale, 0));
+    FETCH_TEXT(t, explanation, EDGE_WORD(t, edge, EDGE_SENTENCE));
+    fetch_response_offset(t, edge);
+}
+
 static void fetch_what_cards_name(const Tables *t, const Choice *choice, const Reason *reasons)
 {
     FETCH_TEXT(t, sku_id, SKU_WORD(t, choice->sku_row, SKU_ID));
     FETCH_TEXT(t, sku_title, SKU_WORD(t, choice->sku_row, SKU_TITLE));
     FETCH_TEXT(t, kind_title, KIND_WORD(t, choice->kind, KIND_TITLE));
     for (int32_t i = choice->first; i < choice->end; i++) {
-        int64_t rationale = upper_half(EDGE_WORD(t, reasons[i].edge, EDGE_RATIONALE_AND_PHRASE));
-        if (is_row(rationale, t->n_rationales))
-            FETCH(&RATIONALE_WORD(t, rationale, 0));
-        FETCH_TEXT(t, explanation, EDGE_WORD(t, reasons[i].edge, EDGE_SENTENCE));
-        fetch_response_offset(t, reasons[i].edge);
+        fetch_named(t, reasons[i].edge);
         if (reasons[i].via >= 0)
             fetch_response_offset(t, reasons[i].via);
     }
