@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,8 @@ def commit_path(root: Path, sequence: int) -> Path:
 def sequences(root: Path) -> list[int]:
     """Numbers of all commit files, readable or not, newest first."""
     folder = commits_folder(root)
-    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    # Names alone: servers look twice a second, and a Path for each of 8 000 commits takes as long again.
+    names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208
     return sorted((int(name[:20]) for name in names if _COMMIT.fullmatch(name)), reverse=True)
 
 

@@ -31,7 +31,7 @@ def raced(work: Work, n_publishers: int, n_each: int, folder: Path) -> list[int]
         while len(numbers) < n_each:
             number = work(publisher, len(numbers))
             if number is None:
-                time.sleep(0.001)
+                time.sleep(0.005)
             else:
                 numbers.append(number)
         (folder / f"acknowledged-{publisher}.json").write_text(json.dumps(numbers))
