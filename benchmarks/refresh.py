@@ -17,16 +17,18 @@ import dagster as dg
 import polars as pl
 
 from pkg_assets.catalog import EMPTY
+from pkg_assets.instance import build_instance, prepare_dagster
 from pkg_assets.partitions import CATEGORIES
 from pkg_assets.versions import MERGED, PUBLISHED_AT, to_publish
 from pkgraph.catalog.digest import category_versions
+from pkgraph.home import Home
 from pkgraph.model import PURPOSES, category_key, kind_id
 from pkgraph.tables import KINDS
 from resources.table_store import TableStore
 from tests.orchestration.looking import Looking
 
 LOOKS = 5
-SENSORS = ("delivery_sensor", "category_sensor", "publish_sensor")
+SENSORS = ("delivery_sensor", "category_sensor", "judging_sensor", "publish_sensor")
 
 
 def kinds_of_size(n_categories: int, n_kinds: int, *, renamed: int = 0) -> pl.DataFrame:
@@ -51,13 +53,13 @@ def large_shop(folder: Path, instance: dg.DagsterInstance, kinds: pl.DataFrame) 
     versions = {**category_versions(kinds), PURPOSES: EMPTY}
     instance.add_dynamic_partitions(str(CATEGORIES.name), list(versions))
     for key, version in versions.items():
-        looking.made("catalog", version, partition=key)
-        looking.made("accepted_relations", version, partition=key)
+        looking.distilled(key, version, "mapped")
+        looking.judged(key, "mapped")
     looking.look("delivery_sensor")
     (request,) = looking.asked("delivery_sensor")
     digest = str(request.run_key).split(":")[1]
     looking.made("products", digest, delivery=digest)
-    looking.made("hallucination_classifier", "h")
+    looking.made("hallucination_classifier", "h1")
     merged = dg.MetadataValue.json(to_publish(instance, list(versions)))
     looking.made("published_graph", "s", **{MERGED: merged, PUBLISHED_AT: looking.now.isoformat()})
     return looking
@@ -74,14 +76,14 @@ def main() -> None:
     parser.add_argument("--categories", type=int, default=3_000)
     parser.add_argument("--kinds", type=int, default=100_000)
     size = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        dg.DagsterInstance.local_temp() as instance,
-    ):
+    with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        home.mkdir()
         os.environ["PKGRAPH_HOME"] = str(home)
-        looking = large_shop(home, instance, kinds_of_size(size.categories, size.kinds))
+        prepare_dagster(Home(home))
+        # Written through connections that stay open, looked at as the daemon does.
+        with build_instance(Home(home)) as instance:
+            looking = large_shop(home, instance, kinds_of_size(size.categories, size.kinds))
+        looking.instance = dg.DagsterInstance.from_config(str(Home(home).dagster))
         print(f"{size.categories} categories, {size.kinds} kinds, SQLite storage")
         for sensor in SENSORS:
             times = [seconds_of(looking, sensor) for _ in range(LOOKS)]
@@ -92,6 +94,10 @@ def main() -> None:
         looking.now += timedelta(hours=1)
         took_s, n_asked = seconds_of(looking, "category_sensor")
         print(f"  category_sensor: every category changed, {n_asked} runs asked for, {took_s:.2f} s")
+        TableStore(home=str(home)).write(KINDS.name, kinds_of_size(size.categories, size.kinds))
+        looking.made("hallucination_classifier", "h2")
+        took_s, n_asked = seconds_of(looking, "judging_sensor")
+        print(f"  judging_sensor: another classifier, {n_asked} runs asked for, {took_s:.2f} s")
 
 
 if __name__ == "__main__":
