@@ -12,12 +12,14 @@ import argparse
 import json
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -29,6 +31,15 @@ from pkgraph.tables import PROMPTS
 PROJECT = Path(__file__).parents[1]
 ANSWERS = ("answers.jsonl", "answers_small.jsonl")
 REASON = "a benchmark"
+
+
+class Cost(NamedTuple):
+    """What a process took: seconds, new answers in the ledger, commits there are now."""
+
+    wall_s: float
+    cpu_s: float
+    n_answers: int
+    n_commits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +78,16 @@ class Shop:
         with Ledger.open(self.home.ledger) as ledger:
             return ledger.totals().n_answers
 
-    def build(self, *arguments: str) -> tuple[float, int, int]:
-        """Wall seconds, new answers in the ledger, commits."""
+    def build(self, *arguments: str) -> Cost:
         code = "from pkgraph.cli import main; main()"
         return self._timed("-c", code, "build", *arguments, "--accept-uncertified", REASON)
 
-    def play(self, key: str) -> tuple[float, int, int]:
+    def play(self, key: str) -> Cost:
         """The same of the daemon, which notices that this category is not what it was refreshed with."""
         return self._timed("-m", "benchmarks.played_refresh", key)
 
-    def _timed(self, *arguments: str) -> tuple[float, int, int]:
-        before = self.n_answers()
+    def _timed(self, *arguments: str) -> Cost:
+        before, cpu_s = self.n_answers(), _cpu_s()
         start = time.perf_counter()
         subprocess.run(
             [sys.executable, *arguments],
@@ -87,7 +97,14 @@ class Shop:
             check=True,
         )
         wall_s = time.perf_counter() - start
-        return wall_s, self.n_answers() - before, len(snapshots(self.home.graph))
+        n_commits = len(snapshots(self.home.graph))
+        return Cost(wall_s, _cpu_s() - cpu_s, self.n_answers() - before, n_commits)
+
+
+def _cpu_s() -> float:
+    """CPU seconds of all children so far: unlike wall time, other work on the machine hardly adds to them."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _shorter(row: dict[str, object], prompt_ids: set[str]) -> dict[str, object]:
@@ -120,7 +137,8 @@ def main() -> None:
         shop = Shop(Home(root / "home"), root / "shop")
         shop.write()
         print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-        print(f"{'build':<52} {'wall s':>8} {'share':>7} {'answers':>8} {'commits':>8}")
+        names = ("wall s", "share", "CPU s", "share", "answers", "commits")
+        print(f"{'build':<60}", *(f"{name:>8}" for name in names))
         full = _line("everything", shop.build("--settings", str(shop.settings)), None)
         _line("nothing changed", shop.build(), full)
         key, prompt_ids = _middle_category(shop.home)
@@ -131,11 +149,12 @@ def main() -> None:
         _line("... then what follows for all others", shop.build(), full)
 
 
-def _line(name: str, found: tuple[float, int, int], full: float | None) -> float:
-    wall_s, n_answers, n_commits = found
-    share = f"{wall_s / full:.1%}" if full else "100%"
-    print(f"{name:<52} {wall_s:>8.1f} {share:>7} {n_answers:>8} {n_commits:>8}", flush=True)
-    return wall_s
+def _line(name: str, cost: Cost, full: Cost | None) -> Cost:
+    of = full or cost
+    told = (f"{cost.wall_s:.1f}", f"{cost.wall_s / of.wall_s:.1%}", f"{cost.cpu_s:.1f}")
+    told += (f"{cost.cpu_s / of.cpu_s:.1%}", str(cost.n_answers), str(cost.n_commits))
+    print(f"{name:<60}", *(f"{one:>8}" for one in told), flush=True)
+    return cost
 
 
 if __name__ == "__main__":

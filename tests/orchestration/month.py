@@ -1,24 +1,30 @@
-"""A month of a shop's life, played in one child: what happens, and what was seen after each event."""
+"""A shop, the daemon beside it and what is seen after each event; what happens is told in `month_story`."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+from pkgraph.cli import cli
 from pkgraph.llm import Ledger
 from pkgraph.snapshot import Snapshot, open_published, snapshots
 from pkgraph.snapshot.difference import Difference, compare
 from tests.llm_server import Asked, FakeProvider, Reply
 from tests.orchestration.building import KEY, KEY_NAME
 from tests.orchestration.own_shop import SETTINGS, kitchen_model
-from tests.orchestration.played_daemon import PlayedDaemon, playing
+from tests.orchestration.played_daemon import QUIET, PlayedDaemon, playing
+from tests.orchestration.webhook import listening
+from tests.serving.server import Server, running
 
+WEBHOOK = "KITCHEN_WEBHOOK"
 FRESHNESS = """
 [labels]
 relations = "labels.tsv"
@@ -26,6 +32,7 @@ relations = "labels.tsv"
 [freshness]
 daily_budget_usd = 1.0
 accept_uncertified = "nobody labelled the kitchen"
+webhook_env = "KITCHEN_WEBHOOK"
 """
 LABEL_COLUMNS = "prompt_id\tmodel\tposition\tholds\treason\tannotator\n"
 SIZES = ("500 g", "1 kg", "2 kg", "5 kg")
@@ -69,6 +76,7 @@ class Seen:
         commit: Number of the snapshot's commit.
         said: Last word of each sensor, and why a job failed.
         change: What the served graph differs in from the one before the event.
+        alerts: What a person was told.
     """
 
     runs: dict[str, int]
@@ -77,17 +85,43 @@ class Seen:
     commit: int
     said: dict[str, str]
     change: Difference
+    alerts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A month, to be asserted about.
+
+    Attributes:
+        seen: Event to what followed from it.
+        notes: What was looked at besides, by name.
+        n_answers: What the ledger holds at the end.
+        n_answered: What the provider answered in the month.
+    """
+
+    seen: dict[str, Seen]
+    notes: dict[str, Any]
+    n_answers: int
+    n_answered: int
 
 
 @dataclass
 class Month:
-    """The shop, the daemon beside it, and what was seen."""
+    """The shop, the daemon and a server beside it, and what was seen.
+
+    Attributes:
+        pinned: Serves the first snapshot, whatever is published; the stock list is its, too.
+        alerts: What came to the webhook.
+    """
 
     folder: Path
     daemon: PlayedDaemon
     provider: Provider
+    pinned: Server
+    alerts: list[dict[str, Any]]
     catalog: dict[str, tuple[str, str, str]]
     seen: dict[str, Seen] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def deliver(self) -> None:
         rows = [f"{sku},{','.join(said)}" for sku, said in self.catalog.items()]
@@ -98,7 +132,8 @@ class Month:
     def event(self, name: str, *, day: int) -> Iterator[None]:
         """Something happens on a day at noon; what follows from it is played and noted."""
         self.daemon.at(START + timedelta(days=day, hours=12))
-        n_runs, n_before, before = len(self.daemon.ran), self._n_answers(), self._served()
+        n_runs, n_before, before = len(self.daemon.ran), self.n_answers(), self.served()
+        n_alerts = len(self.alerts)
         yield
         self.daemon.settle()
         # Publishing comes at most every ten minutes.
@@ -106,22 +141,44 @@ class Month:
         self.daemon.settle()
         ran = self.daemon.ran[n_runs:]
         counted = Counter(job for job, _, _ in ran) + Counter("failed" for *_, ok in ran if not ok)
-        graph = self._served()
+        graph = self.served()
         self.seen[name] = Seen(
             dict(counted),
-            self._n_answers() - n_before,
+            self.n_answers() - n_before,
             frozenset(graph.sections.sku_ids),
             len(snapshots(self.daemon.home / "graph")),
             dict(self.daemon.said),
             compare(before, graph),
+            tuple(one["text"] for one in self.alerts[n_alerts:]),
         )
 
-    def _served(self) -> Snapshot:
+    def served(self) -> Snapshot:
         return open_published(self.daemon.home / "graph", verify=True)
 
-    def _n_answers(self) -> int:
+    def n_answers(self) -> int:
         with Ledger.open(self.daemon.home / "ledger.sqlite") as ledger:
             return ledger.totals().n_answers
+
+    def command(self, *arguments: str) -> str:
+        """What `pkgraph` says."""
+        said = io.StringIO()
+        with redirect_stdout(said):
+            assert cli.main([*arguments], standalone_mode=False) in {None, 0}
+        return said.getvalue()
+
+    def settle_settings(self, **freshness: Any) -> None:
+        """Other settings of `[freshness]`, as `pkgraph build --settings` would keep them."""
+        path = self.daemon.home / "settings.json"
+        data = json.loads(path.read_text())
+        data["freshness"] |= freshness
+        path.write_text(json.dumps(data))
+
+    def run(self, job: str, **ops: Any) -> None:
+        """A person runs a job in the UI."""
+        result = self.daemon.definitions.resolve_job_def(job).execute_in_process(
+            instance=self.daemon.instance, run_config={**QUIET, "ops": ops}, raise_on_error=False
+        )
+        self.daemon.ran.append((job, "", result.success))
 
 
 # The first build happens today, by the real clock; the month begins at the midnight after it.
@@ -135,115 +192,27 @@ def write_month_shop(folder: Path, api_base: str) -> Path:
     text = SETTINGS.format(api_base=api_base).replace("[[models]]\n", "[[models]]\nattempts = 1\n")
     (shop / "shop.toml").write_text(text + FRESHNESS)
     (shop / "labels.tsv").write_text(LABEL_COLUMNS)
+    (folder / "available_skus").write_text("\n".join(first_catalog()))
     rows = [f"{sku},{','.join(said)}" for sku, said in first_catalog().items()]
     (shop / "catalog.csv").write_text("\n".join(["article,description,shelf,price", *rows, ""]))
     return shop / "shop.toml"
 
 
-def play_month(folder: Path) -> tuple[dict[str, Seen], int, int]:
-    """What was seen, how many answers the ledger holds, and how many the provider gave in the month."""
-    os.environ[KEY_NAME] = KEY
+@contextmanager
+def month_of(folder: Path) -> Iterator[Month]:
+    """The shop as it was built, and everything that runs beside it."""
     provider = Provider()
-    with FakeProvider(provider) as server, playing(folder / "home", START) as daemon:
+    with (
+        FakeProvider(provider) as asked,
+        listening() as (webhook, alerts),
+        playing(folder / "home", START) as daemon,
+        running(folder / "home" / "graph", pin="1", stock=folder / "available_skus") as pinned,
+    ):
+        os.environ |= {KEY_NAME: KEY, WEBHOOK: webhook}
         settings = folder / "home" / "settings.json"
-        settings.write_text(settings.read_text().replace(_former_url(settings), server.url))
-        month = Month(folder, daemon, provider, first_catalog())
-        for happens in STORY:
-            happens(month)
-        return month.seen, month._n_answers(), provider.n_answered
+        settings.write_text(settings.read_text().replace(_former_url(settings), asked.url))
+        yield Month(folder, daemon, provider, pinned, alerts, first_catalog())
 
 
 def _former_url(settings: Path) -> str:
     return str(json.loads(settings.read_text())["models"][0]["api_base"])
-
-
-def quiet(month: Month) -> None:
-    with month.event("a quiet day", day=0):
-        pass
-
-
-def arrival(month: Month) -> None:
-    with month.event("a category arrives", day=1):
-        month.catalog["900"] = ("Spaghetti Squash 1 kg", "Vegetables", "2.99")
-        month.deliver()
-
-
-def rename(month: Month) -> None:
-    with month.event("a kind is renamed", day=3):
-        for sku, (title, shelf, price) in list(month.catalog.items()):
-            month.catalog[sku] = (title.replace("Pesto Genovese", "Pesto Rosso"), shelf, price)
-        month.deliver()
-
-
-def reprice(month: Month) -> None:
-    with month.event("prices change", day=5):
-        month.catalog = {sku: (title, shelf, "9.99") for sku, (title, shelf, _) in month.catalog.items()}
-        month.deliver()
-
-
-def deletion(month: Month) -> None:
-    with month.event("two products are gone", day=7):
-        del month.catalog["003"], month.catalog["013"]
-        month.deliver()
-
-
-def season(month: Month) -> None:
-    with month.event("a season begins", day=9):
-        month.catalog["910"] = ("Mulled Wine 1 l", "Christmas", "3.99")
-        month.deliver()
-
-
-def outage(month: Month) -> None:
-    with month.event("the provider is down when a category arrives", day=11):
-        month.provider.is_down = True
-        month.catalog["920"] = ("Wine Vinegar 0.5 l", "Vinegar", "1.99")
-        month.deliver()
-    with month.event("the provider is back", day=12):
-        month.provider.is_down = False
-
-
-def broken_delivery(month: Month) -> None:
-    with month.event("a delivery is no catalog", day=14):
-        (month.folder / "shop" / "catalog.csv").write_text("<html>502 Bad Gateway</html>\n")
-    with month.event("a delivery is half of the catalog", day=15):
-        whole = dict(month.catalog)
-        month.catalog = dict(list(whole.items())[: len(whole) // 2])
-        month.deliver()
-    with month.event("the delivery is whole again", day=16):
-        month.catalog = whole
-        month.deliver()
-
-
-def bad_labels(month: Month) -> None:
-    with month.event("a batch of labels is rubbish", day=18):
-        (month.folder / "shop" / "labels.tsv").write_text(LABEL_COLUMNS + "nonsense\tx\ty\tmaybe\t\tZ\n" * 50)
-        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        result = month.daemon.definitions.resolve_job_def("train_classifier").execute_in_process(
-            instance=month.daemon.instance, run_config=quiet, raise_on_error=False
-        )
-        month.daemon.ran.append(("train_classifier", "", result.success))
-
-
-def there_and_back(month: Month) -> None:
-    red = {sku: said for sku, said in month.catalog.items() if said[0].startswith("Red Wine")}
-    with month.event("red wine becomes white", day=20):
-        month.catalog.update(
-            {sku: (title.replace("Red", "White"), shelf, price) for sku, (title, shelf, price) in red.items()}
-        )
-        month.deliver()
-    with month.event("and red again", day=21):
-        month.catalog.update(red)
-        month.deliver()
-
-
-def nights(month: Month) -> None:
-    with month.event("a night on which nothing is due", day=22):
-        month.daemon.night()
-    with month.event("a night on which the season is due", day=24):
-        month.daemon.night()
-
-
-STORY = (
-    quiet, arrival, rename, reprice, deletion, season, outage, broken_delivery, bad_labels, there_and_back,
-    nights,
-)  # fmt: skip

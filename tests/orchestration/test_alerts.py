@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -19,34 +14,10 @@ from pkg_assets.automation.failures import alert_sensor
 from pkgraph.freshness.demand import ALERT_FROM_ATTEMPT
 from resources.alerts import Alert, Alerts
 from tests.orchestration.looking import Looking
+from tests.orchestration.webhook import listening
 
 ALERT = Alert("refresh_category", "pasta", "run-1", 5, "the provider is gone")
 VARIABLE = "KITCHEN_WEBHOOK"
-
-
-@contextmanager
-def listening(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A real server that takes alerts: its URL, and the bodies that came."""
-    came: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            came.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook?secret=s3cr3t", came
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
