@@ -165,7 +165,8 @@ class BuildReport:
     def lines(self) -> Iterator[str]:
         for whom, said in self.asked.items():
             yield f"Asked {whom}: {said}." if whom else f"Asked: {said}."
-        yield f"{self.n_categories} categories distilled, {self.n_undistilled} of the shop not yet."
+        not_yet = f", {self.n_undistilled} of the shop not yet" if self.n_undistilled else ""
+        yield f"{self.n_categories} categories distilled{not_yet}."
         if len(self.made) < self.n_categories:
             yield f"{self.n_categories - len(self.made)} of them are as they were."
             for key, why in sorted(self.made.items())[:MAX_LINES]:
@@ -274,7 +275,8 @@ def _categories(asking: _Asking, kinds: pl.DataFrame, prompts: pl.DataFrame, req
         wanted = wanted.filter(pl.col("prompt_id").is_in(answered))
     keys = wanted["category_key"].unique().sort().to_list()
     asking.report.n_categories = len(keys)
-    asking.report.n_undistilled = prompts["category_key"].n_unique() - len(keys)
+    if not request.categories:  # of the others nothing was looked at
+        asking.report.n_undistilled = prompts["category_key"].n_unique() - len(keys)
     return keys
 
 

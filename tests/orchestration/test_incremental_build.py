@@ -139,3 +139,10 @@ def test_what_changed_is_built_into_the_graph_of_a_full_build_from_the_same_answ
     assert told["compared_with"] == shop.built.snapshot_id
     assert (told["n_skus_in"], told["n_skus_out"]) == (1, 0)
     assert "grissini" in told["changes"].lower()
+
+
+def test_a_build_of_named_categories_says_nothing_of_the_others(home: Path) -> None:
+    named = build(home, categories=("Pasta",))
+
+    assert "1 categories distilled." in named.said
+    assert "of the shop not yet" not in named.said
