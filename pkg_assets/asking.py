@@ -5,7 +5,7 @@ A category has a dozen prompts, too few to keep a provider busy, and its run tak
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -102,4 +102,8 @@ def spoken(progress: Progress) -> str:
     parts.append(f"{progress.cost_usd:.2f} USD")
     if progress.left_usd is not None:
         parts.append(f"{progress.left_usd:.2f} left")
+    if (waiting := progress.waiting) is not None:
+        since = timedelta(seconds=round(waiting.seconds))
+        batches = "a batch is" if waiting.n_batches == 1 else f"{waiting.n_batches} batches are"
+        parts.append(f"{batches} out for {since}, {waiting.n_done:,} done")
     return ", ".join(parts)

@@ -150,7 +150,7 @@ class LiteLLMBatchModel(LiteLLMModel):
             return BatchState(is_over=True, is_lost=True, detail="the provider knows no such batch")
         errors = _errors(batch)
         said = f"the batch is {batch.status}" + (f": {self._redact(errors)}" if errors else "")
-        return BatchState(is_over=batch.status in _OVER, detail=said)
+        return BatchState(is_over=batch.status in _OVER, detail=said, n_done=_n_done(batch))
 
     async def _retrieve(self, batch_id: str) -> Any:
         litellm = load_litellm()
@@ -262,6 +262,12 @@ def _data(page: Any) -> Iterator[Mapping[str, Any]]:
     rows = page["data"] if isinstance(page, dict) else page.data
     for row in rows:
         yield row if isinstance(row, dict) else row.model_dump()
+
+
+def _n_done(batch: Any) -> int:
+    counts = getattr(batch, "request_counts", None)
+    said = [getattr(counts, name, None) for name in ("completed", "failed")]
+    return sum(n for n in said if isinstance(n, int))
 
 
 def _errors(batch: Any) -> str:

@@ -105,6 +105,8 @@ class BatchServer:
 
     def look(self, batch: Row) -> Row:
         batch["n_looks"] += 1
+        n = len(self.rows(batch))
+        batch["request_counts"] = {"total": n, "completed": min(batch["n_looks"], n), "failed": 0}
         if batch["status"] == "in_progress" and batch["n_looks"] > self.n_looks:
             self._finish(batch)
         return batch

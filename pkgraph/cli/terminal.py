@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -23,6 +23,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from pkgraph.errors import PkgraphError
 
@@ -98,22 +99,36 @@ def ending_well() -> Iterator[None]:
         signal.signal(signal.SIGTERM, former)
 
 
+# Name, count, time gone and time left, so that all of it stands in a terminal of 80 columns.
+_BESIDE_A_BAR = 66
+_SHORTEST_BAR, _LONGEST_BAR = 8, 40
+
+
+class _Bars(Progress):
+    """Bars, and on lines of their own what the steps say: it is longer than what a bar leaves free."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if said := task.fields["said"]:
+                yield Text(said)
+
+
 @contextmanager
 def progress() -> Iterator[Tick]:
-    """A bar a step with count and time left; without a terminal, nothing at all."""
+    """A bar a step with count and time left, and below what else is said; without a terminal, nothing."""
     if not sys.stderr.isatty():
         yield lambda *_: None
         return
     columns = (
         TextColumn("{task.description:<28}"),
-        BarColumn(),
+        BarColumn(bar_width=max(_SHORTEST_BAR, min(_LONGEST_BAR, errors.width - _BESIDE_A_BAR))),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}"),
     )
-    with Progress(*columns, console=errors) as bars:
+    with _Bars(*columns, console=errors) as bars:
         tasks: dict[str, TaskID] = {}
 
         def tick(step: str, done: int, total: int, said: str = "", /) -> None:

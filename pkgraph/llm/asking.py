@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,7 +15,7 @@ import polars as pl
 from pkgraph.errors import InputError
 from pkgraph.llm.answers import AnswerKey, StoredAnswer, parameters_json, storable
 from pkgraph.llm.background import Background
-from pkgraph.llm.batching import BatchModel, ask_batches
+from pkgraph.llm.batching import BatchModel, Waiting, ask_batches
 from pkgraph.llm.calling import Account, Outcome, Question, call_all
 from pkgraph.llm.holders import new_holder
 from pkgraph.llm.leases import LEASE_S, Limits
@@ -42,6 +43,7 @@ class Progress:
         input_tokens: Of the requests of this run, as far as they are known; likewise `output_tokens`.
         cost_usd: Of the requests of this run, failed ones included.
         left_usd: What the budget or the daily cap still allows, whichever is less; None without either.
+        waiting: The last look at a provider that works on a batch; None where none is out.
     """
 
     n_total: int
@@ -53,6 +55,7 @@ class Progress:
     output_tokens: int = 0
     cost_usd: float = 0.0
     left_usd: float | None = None
+    waiting: Waiting | None = None
 
     @property
     def n_done(self) -> int:
@@ -71,6 +74,7 @@ class Progress:
             output_tokens=self.output_tokens + (response.output_tokens or 0),
             cost_usd=self.cost_usd + usd,
             left_usd=None if self.left_usd is None else max(0.0, self.left_usd - usd),
+            waiting=None,
         )
 
 
@@ -208,7 +212,7 @@ def ask_all(
         limits: What may be spent, and for which run; None is a run of its own without limits.
         lease_s: How long a question stays taken after its process died.
         may_ask: Whether live models may be asked at all; without, the ledger's answers are all there is.
-        on_progress: Called in this thread after each request.
+        on_progress: Called in this thread after each request, and after each look at a batch that is out.
 
     Returns:
         The table `llm_responses`: a row for every prompt, model and sample, answered or not.
@@ -232,14 +236,17 @@ def ask_all(
     left_usd = _left_usd(account) if to_ask else None
     progress = Progress(len(questions), n_reused=len(live) - len(to_ask), left_usd=left_usd)
 
-    def note(outcome: Outcome) -> None:
+    def note(outcome: Outcome | Waiting) -> None:
         nonlocal progress
+        progress = replace(progress, waiting=outcome) if isinstance(outcome, Waiting) else counted(outcome)
+        if on_progress is not None:
+            on_progress(progress)
+
+    def counted(outcome: Outcome) -> Progress:
         # A failed new attempt does not take the place of an answer, even of one that could not be read.
         if outcome.answer.response.status != "failed" or outcome.answer.key not in answers:
             answers[outcome.answer.key] = outcome.answer
-        progress = progress.after(outcome)
-        if on_progress is not None:
-            on_progress(progress)
+        return progress.after(outcome)
 
     if on_progress is not None:
         on_progress(progress)
@@ -253,19 +260,23 @@ def ask_all(
     return _table(prompts, standing)
 
 
-def _ask(to_ask: Sequence[_Asked], account: Account, note: Callable[[Outcome], None]) -> None:
+def _ask(to_ask: Sequence[_Asked], account: Account, note: Callable[[Outcome | Waiting], None]) -> None:
     """Ask live models; what is in flight when anything goes wrong is still kept."""
     questions = [
         Question(q.key, q.model, q.messages, q.next_attempt)
         for q in to_ask
         if not isinstance(q.model, ReplayLanguageModel)
     ]
-    batched = [q for q in questions if isinstance(q.model, BatchModel)]
-    live = [q for q in questions if not isinstance(q.model, BatchModel)]
+    # Looked at once a model: a look at a protocol takes 30 us, and there are thousands of questions.
+    models = {id(q.model): q.model for q in questions}
+    by_batch = {key for key, model in models.items() if isinstance(model, BatchModel)}
+    batched = [q for q in questions if id(q.model) in by_batch]
+    live = [q for q in questions if id(q.model) not in by_batch]
     _refuse_while_batches_are_out(account.ledger, {q.key.model for q in live})
-    for asked, work in ((live, call_all), (batched, ask_batches)):
-        if asked:
-            Background[Outcome](lambda emit, stop, a=asked, w=work: w(a, account, emit, stop)).run(note)  # type: ignore[misc]
+    if live:
+        Background[Outcome | Waiting](partial(call_all, live, account)).run(note)
+    if batched:
+        Background[Outcome | Waiting](partial(ask_batches, batched, account)).run(note)
 
 
 def _refuse_while_batches_are_out(ledger: Ledger, models: set[str]) -> None:

@@ -39,11 +39,29 @@ class BatchState:
         is_over: Nothing more is worked on: completed, expired, cancelled or refused.
         is_lost: The provider knows no such batch, so that nobody knows what it cost.
         detail: In words fit to be shown.
+        n_done: Requests that the provider says it has done, well or badly; 0 where it does not say.
     """
 
     is_over: bool
     is_lost: bool = False
     detail: str = ""
+    n_done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A look at what a provider still works on.
+
+    Attributes:
+        n_batches: Batches that are out.
+        n_done: Requests of these that the provider says it has done.
+        seconds: Since the oldest of them was sent.
+    """
+
+    model: str
+    n_batches: int
+    n_done: int
+    seconds: float
 
 
 @runtime_checkable
@@ -91,7 +109,7 @@ class Round:
         model: BatchModel,
         questions: Sequence[Question],
         account: Account,
-        emit: Callable[[Outcome], None],
+        emit: Callable[[Outcome | Waiting], None],
         stop: asyncio.Event,
     ) -> None:
         self._model, self._account, self._emit, self._stop = model, account, emit, stop
@@ -115,13 +133,19 @@ class Round:
     async def _go_round(self) -> None:
         # What is on its way comes first: its questions are not asked again.
         await self._trace()
-        for batch in self._unfinished():
-            await self._collect(batch)
+        n_done = sum([await self._collect(batch) for batch in self._unfinished()])
         refused = await self._send()
         if refused is not None and not self._unfinished():
             question, refusal = refused
             worst = self._model.worst_case(_prompt(question))
             raise over_budget(refusal, self._account.limits, worst)
+        self._tell(n_done)
+
+    def _tell(self, n_done: int) -> None:
+        out = self._unfinished()
+        if out:
+            seconds = self._account.now().timestamp() - out[0].prepared_at
+            self._emit(Waiting(self._model.name, len(out), n_done, max(0.0, seconds)))
 
     def _unfinished(self) -> list[Batch]:
         return self._account.ledger.unfinished_batches([self._model.name])
@@ -187,14 +211,14 @@ class Round:
             raise
         self._account.ledger.note_submitted(token, batch_id)
 
-    async def _collect(self, batch: Batch) -> None:
-        """Keep what a batch brought, if it is over."""
+    async def _collect(self, batch: Batch) -> int:
+        """Keep what a batch brought, if it is over; else how much of it is done."""
         if batch.batch_id is None:
-            return
+            return 0
         state = await self._model.look(batch.batch_id)
         if not state.is_over:
             self._account.ledger.renew_batch(batch.token, now=self._account.now())
-            return
+            return state.n_done
         results = {} if state.is_lost else await self._model.results(batch.batch_id)
         # What a provider has not done it does not bill; without a cost, the worst case is taken.
         usd = None if state.is_lost else 0.0
@@ -209,6 +233,7 @@ class Round:
 
         for answer in self._account.ledger.finish_batch(batch.token, stored):
             self._note(answer)
+        return 0
 
     def _note(self, answer: StoredAnswer) -> None:
         question = self._todo.get(answer.key)
@@ -233,10 +258,10 @@ def _prompt(question: Question) -> Prompt:
 async def ask_batches(
     questions: Sequence[Question],
     account: Account,
-    emit: Callable[[Outcome], None],
+    emit: Callable[[Outcome | Waiting], None],
     stop: asyncio.Event,
 ) -> None:
-    """Ask every question by the batch; each outcome is emitted once it is on disk.
+    """Ask every question by the batch; each outcome is emitted once it is on disk, and each look that waits.
 
     On a stop nothing new is sent; what the provider has stays with it, and the next run fetches it.
 

@@ -12,8 +12,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from pkg_assets.asking import spoken
 from pkgraph.errors import BudgetExceeded, InputError, ProviderGone
-from pkgraph.llm import Ledger, Limits, ask_all
+from pkgraph.llm import Ledger, Limits, Progress, ask_all
+from pkgraph.llm.batching import Waiting
 from pkgraph.settings import ModelSettings
 from resources.litellm_batch import LiteLLMBatchModel
 from tests.asking import KEY, live_model, now, some_prompts
@@ -61,6 +63,24 @@ def test_a_batch_answers_all_prompts_at_half_the_price_and_nothing_is_asked_agai
     assert {(r["body"]["model"], r["body"]["max_tokens"], r["body"]["temperature"]) for r in sent} == {
         ("mine", 2000, 0.2)
     }
+
+
+def test_while_a_batch_is_out_every_look_at_it_is_told(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    with BatchServer(n_looks=3) as server:
+        ask(tmp_path / "ledger", batch_model(server.url), on_progress=seen.append)
+
+    looks = [progress.waiting for progress in seen if progress.waiting is not None]
+    # Just sent, then three looks that find one more done each.
+    assert [(look.model, look.n_batches, look.n_done) for look in looks] == [
+        ("openai/mine", 1, n) for n in (0, 1, 2, 3)
+    ]
+    assert [look.seconds for look in looks] == sorted(look.seconds for look in looks)
+    assert (seen[-1].waiting, seen[-1].n_answered) == (None, 3)
+    waiting = Waiting("m", 1, 40, 3_900.4)
+    assert spoken(Progress(812, waiting=waiting)).endswith("0.00 USD, a batch is out for 1:05:00, 40 done")
+    waiting = Waiting("m", 2, 1_240, 90_000)
+    assert spoken(Progress(9, waiting=waiting)).endswith("2 batches are out for 1 day, 1:00:00, 1,240 done")
 
 
 def test_what_fails_within_a_batch_is_sent_again_alone_and_costs_nothing(tmp_path: Path) -> None:
