@@ -8,7 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -177,6 +177,27 @@ class LanguageModel(Protocol):
 
     async def close(self) -> None:
         """Close what `answer` opened in this event loop; a later call opens it again."""
+        ...
+
+
+class Turn(Protocol):
+    """A request's place among those that are on the way to a provider."""
+
+    async def begin(self) -> None:
+        """Wait for it; after this the request counts as sent."""
+        ...
+
+    def end(self) -> None:
+        """The answer has come, or none will: the place is free for the next request."""
+        ...
+
+
+@runtime_checkable
+class PacedModel(Protocol):
+    """A `LanguageModel` that waits for its turn itself, with the request made and only to be sent."""
+
+    async def answer_in_turn(self, prompt: Prompt, turn: Turn, *, sample: int = 0) -> Response:
+        """As `answer`; `turn` is begun before the request is sent, and may be ended once the answer is in."""
         ...
 
 

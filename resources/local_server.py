@@ -18,7 +18,7 @@ from pkgraph.errors import InputError, ProviderGone
 from resources.litellm_model import LiteLLMModel
 
 if TYPE_CHECKING:
-    from pkgraph.model import CallPolicy, Prompt, Response
+    from pkgraph.model import CallPolicy, Prompt, Response, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +103,11 @@ class LocalModel(LiteLLMModel):
     def policy(self) -> CallPolicy:
         return replace(super().policy, provider=f"gguf:{self._settings.gguf}")
 
-    async def answer(self, prompt: Prompt, *, sample: int = 0) -> Response:
+    async def answer_in_turn(self, prompt: Prompt, turn: Turn, *, sample: int = 0) -> Response:
         if self._settings.api_base is None:
             try:
                 url = await asyncio.to_thread(base_url, str(self._settings.gguf))
             except InputError as error:
                 raise ProviderGone(error.what, remedy=error.remedy) from error
             self._settings = self._settings.model_copy(update={"api_base": url})
-        return await super().answer(prompt, sample=sample)
+        return await super().answer_in_turn(prompt, turn, sample=sample)

@@ -1,7 +1,8 @@
 """What really happens on the wire under litellm: the HTTP status, whether anything was sent, how much came.
 
-litellm makes one error of many: a page of HTML becomes a 500, an endless answer a connection error.
-All its HTTP clients get their transport from one place; the transport is watched there, and capped.
+litellm makes one error of many: a page of HTML becomes a 500, an endless answer a connection error; and it
+sends a request again whose connection broke. All its HTTP clients get their transport from one place; the
+transport is watched there, capped, and lets each attempt send one request.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # An answer of 2 000 tokens has some 10 KB; parsing takes a multiple of the bytes as memory.
 MAX_ANSWER_BYTES = 4_000_000
+_REDIRECTS = range(300, 400)
 
 
 @dataclass(slots=True)
@@ -24,16 +26,36 @@ class Wire:
     """What one request met.
 
     Attributes:
+        begin: Waited for before the first byte is sent.
+        end: Called when the whole answer is in, before anyone reads it.
+        was_used: The request came this way at all.
         was_sent: A connection stood, so the provider may have got the request.
         status: Of the HTTP answer; None where none came.
         headers: Of the HTTP answer, names in lower case.
         refusal: Why the body was not taken; None where it was.
+        error: How the connection broke after the request was sent; None where it did not.
     """
 
+    begin: Callable[[], Awaitable[None]] | None = None
+    end: Callable[[], None] = lambda: None
+    was_used: bool = False
     was_sent: bool = False
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     refusal: str | None = None
+    error: httpx.TransportError | None = None
+
+    async def enter(self) -> None:
+        """Before anything is sent: one request an attempt, and a redirect of it.
+
+        Raises:
+            httpx.TransportError: Something was sent, and sending again is decided elsewhere.
+        """
+        if self.was_sent and self.status not in _REDIRECTS:
+            raise self.error or httpx.TransportError("one attempt is one request")
+        if not self.was_used and self.begin is not None:
+            await self.begin()
+        self.was_used = True
 
 
 WIRE: ContextVar[Wire | None] = ContextVar("wire", default=None)
@@ -55,6 +77,7 @@ class _Capped(httpx.AsyncByteStream):
             if n_bytes > MAX_ANSWER_BYTES:
                 raise _refused(self._wire, f"an answer of more than {MAX_ANSWER_BYTES:,} bytes")
             yield chunk
+        self._wire.end()
 
     async def aclose(self) -> None:
         await self._stream.aclose()
@@ -70,12 +93,14 @@ def _watched(handle: Callable[[httpx.Request], Awaitable[httpx.Response]]) -> An
 
     async def watched(request: httpx.Request) -> httpx.Response:
         wire = WIRE.get() or Wire()
+        await wire.enter()
         # Packed, a few kilobytes may be gigabytes.
         request.headers["Accept-Encoding"] = "identity"
         try:
             response = await handle(request)
         except httpx.TransportError as error:
             wire.was_sent = _was_connected(error)
+            wire.error = error if wire.was_sent else None
             raise
         wire.was_sent, wire.status = True, response.status_code
         wire.headers = {name.lower(): value for name, value in response.headers.items()}

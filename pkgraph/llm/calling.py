@@ -20,7 +20,7 @@ from pkgraph.llm.group_commit import GroupCommit
 from pkgraph.llm.leases import LEASE_S, Lease, Limits, Refusal, Wanted
 from pkgraph.llm.pacing import Pace
 from pkgraph.llm.retrying import Backoff
-from pkgraph.model import Response
+from pkgraph.model import PacedModel, Response
 from pkgraph.prompts.rendering import prompt_from
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pkgraph.llm.ledger import Ledger
+    from pkgraph.llm.pacing import Turn
     from pkgraph.model import LanguageModel, Prompt, WorstCase
 
 # After so many prompts in a row that used up their attempts, the provider is down for now.
@@ -132,12 +133,14 @@ class Desk:
                     raise over_budget(outcome, self._account.limits, worst)
                 await self._settled.wait()
 
-    def note_sending(self, lease: Lease) -> None:
+    def note_sending(self, lease: Lease, sender: asyncio.Task[object] | None) -> None:
         self._sent_at[lease.sequence] = self._account.now().astimezone(UTC).isoformat()
-        self.sending[lease.sequence] = asyncio.current_task()
+        self.sending[lease.sequence] = sender
 
     async def settle(self, lease: Lease, question: Question, response: Response) -> StoredAnswer:
         """Keep what came; when this returns, it is on disk."""
+        if lease.sequence not in self._sent_at:  # it failed before it could be sent
+            self.note_sending(lease, asyncio.current_task())
         answer = self._stored(lease, question, response)
         kept = await self._settle((lease, answer, question.messages))
         del self._open[lease.sequence], self._sent_at[lease.sequence], self.sending[lease.sequence]
@@ -239,10 +242,13 @@ class Line:
         if isinstance(lease, Refusal):
             await self._stand_back(question, lease)
             return
-        async with self._pace.turn(worst.tokens) as sent_at:
-            self._desk.note_sending(lease)
-            response, error = await _answer(question, prompt, worst)
-            self._note_pace(sent_at, response, error, worst)
+        sender = asyncio.current_task()
+        turn = self._pace.turn(worst.tokens, on_begin=lambda: self._desk.note_sending(lease, sender))
+        try:
+            response, error = await _answer(question, prompt, worst, turn)
+            self._note_pace(turn, response, error, worst)
+        finally:
+            turn.end()
         kept = await self._desk.settle(lease, question, response)
         may_try_again = isinstance(error, CallFailed) and error.is_transient and not self._desk.stop.is_set()
         self._desk.emit(Outcome(kept, is_final=is_last or not may_try_again))
@@ -251,12 +257,12 @@ class Line:
         self._n_failed_in_a_row = 0
 
     def _note_pace(
-        self, sent_at: float, response: Response, error: ProviderError | None, worst: WorstCase
+        self, turn: Turn, response: Response, error: ProviderError | None, worst: WorstCase
     ) -> None:
         if error is None:
             self._pace.answered(max(0, worst.tokens - _tokens(response, worst)))
-        elif isinstance(error, CallFailed) and error.slows_down:
-            self._pace.slow_down(sent_at, error.retry_after_s)
+        elif isinstance(error, CallFailed) and error.slows_down and turn.sent_at is not None:
+            self._pace.slow_down(turn.sent_at, error.retry_after_s)
 
     async def _stand_back(self, question: Question, refusal: Refusal) -> None:
         """Somebody else has answered, or is asking: then the question comes again later."""
@@ -282,11 +288,15 @@ class Line:
 
 
 async def _answer(
-    question: Question, prompt: Prompt, worst: WorstCase
+    question: Question, prompt: Prompt, worst: WorstCase, turn: Turn
 ) -> tuple[Response, ProviderError | None]:
     """What came, or a failed response and why."""
+    model, sample = question.model, question.key.sample
     try:
-        return await question.model.answer(prompt, sample=question.key.sample), None
+        if isinstance(model, PacedModel):
+            return await model.answer_in_turn(prompt, turn, sample=sample), None
+        await turn.begin()
+        return await model.answer(prompt, sample=sample), None
     except ProviderError as error:
         may_be_billed = isinstance(error, CallFailed) and error.may_be_billed
         cost_usd = worst.usd if may_be_billed else 0.0

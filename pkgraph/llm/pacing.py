@@ -1,7 +1,7 @@
 """How fast a provider may be asked: requests and tokens a minute, requests at once, and pauses it asked for.
 
 All callers of one provider share one pace, so a 429 to one slows all of them down.
-The number at once grows while answers come and is halved by a 429 (additive increase, multiplicative
+The number at once is halved by a 429 and grows back while answers come (additive increase, multiplicative
 decrease).
 """
 
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
-# A run starts with so many at once and doubles every round trip up to the maximum or the first 429.
-_FIRST_AT_ONCE = 16
 # A provider may ask for an hour; past two minutes the prompts are better left to the next run.
 MAX_PAUSE_S = 120.0
 
@@ -42,7 +39,7 @@ class Bucket:
 
 @dataclass(slots=True)
 class AtOnce:
-    """How many requests may be in flight.
+    """How many requests may be in flight: the maximum, until a 429 says otherwise.
 
     Attributes:
         maximum: Never more, >= 1.
@@ -50,25 +47,45 @@ class AtOnce:
     """
 
     maximum: int
-    allowed: float = 0.0
+    allowed: float = field(init=False)
     n_cuts: int = 0
-    _is_starting: bool = True
     _cut_at: float = field(default=float("-inf"))
 
     def __post_init__(self) -> None:
-        self.allowed = float(min(self.maximum, _FIRST_AT_ONCE))
+        self.allowed = float(self.maximum)
 
     def grow(self) -> None:
-        """An answer came: one more at once at the start, later one more a round of answers."""
-        step = 1.0 if self._is_starting else 1.0 / self.allowed
-        self.allowed = min(float(self.maximum), self.allowed + step)
+        """An answer came: one more at once a round of answers."""
+        self.allowed = min(float(self.maximum), self.allowed + 1.0 / self.allowed)
 
     def cut(self, now: float, sent_at: float) -> None:
         """A 429 came: half as many. Those of requests that were sent before the last cut say nothing new."""
         if sent_at > self._cut_at:
-            self._is_starting, self._cut_at = False, now
+            self._cut_at = now
             self.allowed = max(1.0, self.allowed / 2)
             self.n_cuts += 1
+
+
+class Turn:
+    """One request's place among those on the way to a provider; made by `Pace.turn`.
+
+    Attributes:
+        sent_at: When it began, by the clock of the pace; None before.
+    """
+
+    def __init__(self, pace: Pace, tokens: float, on_begin: Callable[[], None]) -> None:
+        self._pace, self.tokens, self._on_begin = pace, tokens, on_begin
+        self.has_place = False
+        self.sent_at: float | None = None
+
+    async def begin(self) -> None:
+        """Wait for the turn; after this the request counts as sent."""
+        self.sent_at = await self._pace.begin(self)
+        self._on_begin()
+
+    def end(self) -> None:
+        """Nothing more will come for this request; twice is as once."""
+        self._pace.end(self)
 
 
 class Pace:
@@ -89,16 +106,27 @@ class Pace:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._paused_until = float("-inf")
 
-    @asynccontextmanager
-    async def turn(self, tokens: float) -> AsyncIterator[float]:
-        """Wait for one's turn to send `tokens`; gives the moment of sending by the clock."""
+    def turn(self, tokens: float, *, on_begin: Callable[[], None] = lambda: None) -> Turn:
+        """A turn to send `tokens`; whoever takes it ends it, also when it could not begin.
+
+        Args:
+            tokens: In and out, at most.
+            on_begin: Called at the moment of sending.
+        """
+        return Turn(self, tokens, on_begin)
+
+    async def begin(self, turn: Turn) -> float:
+        """Wait for the turn; gives the moment of sending by the clock."""
         await self._take_a_place()
-        try:
-            now = self._clock()
-            start = max(self._requests.start(now, 1.0), self._tokens.start(now, tokens))
-            await self._wait_until(start)
-            yield self._clock()
-        finally:
+        turn.has_place = True
+        now = self._clock()
+        await self._wait_until(max(self._requests.start(now, 1.0), self._tokens.start(now, turn.tokens)))
+        return self._clock()
+
+    def end(self, turn: Turn) -> None:
+        """The place of the turn, if it has one, is free for the next."""
+        if turn.has_place:
+            turn.has_place = False
             self._n_in_flight -= 1
             self._wake()
 

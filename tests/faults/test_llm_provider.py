@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -108,6 +109,43 @@ def test_a_prompt_that_the_provider_refuses_is_not_repeated(tmp_path: Path) -> N
 
     assert (row["status"], len(provider.asked)) == ("failed", 1)
     assert "context too long" in row["detail"]
+
+
+def test_a_request_whose_form_is_refused_is_not_sent_again_in_another_form(tmp_path: Path) -> None:
+    with FakeProvider(Reply("temperature is not known here", 422)) as provider:
+        (row,) = ask(live_model(provider.url), tmp_path / "ledger").to_dicts()
+
+    assert (row["status"], len(provider.asked)) == ("failed", 1)
+
+
+def test_what_is_made_ahead_is_not_sent_before_a_place_is_free(tmp_path: Path) -> None:
+    now, most, lock = 0, 0, threading.Lock()
+
+    def script(_: object) -> Reply:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.05)
+        with lock:
+            now -= 1
+        return Reply("x")
+
+    with FakeProvider(script) as provider:
+        model = live_model(provider.url, max_concurrency=3)
+        rows = [ask(model, tmp_path / f"ledger{number}", 30) for number in range(2)]
+
+    assert [frame["status"].to_list() for frame in rows] == [["answered"] * 30] * 2
+    assert most == 3
+
+
+def test_waiting_for_a_turn_is_no_part_of_the_deadline(tmp_path: Path) -> None:
+    with FakeProvider(Reply("x")) as provider:
+        model = live_model(provider.url, requests_per_minute=120, timeout_s=1, attempts=1)
+        one_answer(model)  # from its first request on the model knows that it can wait on the wire
+        rows = ask(model, tmp_path / "ledger", 5)
+
+    assert rows["status"].to_list() == ["answered"] * 5  # the last one two seconds after the first
 
 
 @pytest.mark.parametrize(("header", "least_s"), [("1", 1.0), ("date", 0.5)], ids=["in seconds", "as a date"])

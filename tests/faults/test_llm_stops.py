@@ -12,15 +12,16 @@ import pytest
 
 from pkgraph.cli.terminal import Terminated, ending_well
 from pkgraph.llm import Ledger, Limits, ask_all
-from tests.asking import some_prompts
+from resources.litellm_model import LiteLLMModel
+from tests.asking import live_model, some_prompts
 from tests.llm_server import FakeProvider, PlainHttpModel, Reply
 from tests.orchestration.children import ended, start
 
 
-def run(ledger: Path, url: str) -> str:
+def run(ledger: Path, url: str, is_plain: bool = True) -> str:
     """How a run of 200 prompts ended."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    model = PlainHttpModel(url, at_once=4)
+    model = PlainHttpModel(url, at_once=4) if is_plain else litellm_model(url)
     try:
         with ending_well(), Ledger.open(ledger) as opened:
             ask_all(some_prompts(200), [model], opened, now=lambda: datetime.now(UTC))
@@ -29,6 +30,11 @@ def run(ledger: Path, url: str) -> str:
     except Terminated as stop:
         return f"terminated {stop.code}"
     return "done"
+
+
+def litellm_model(url: str) -> LiteLLMModel:
+    """Four at once; an answer costs a dollar, and at most more."""
+    return live_model(url, max_concurrency=4, max_tokens=20, input_usd_per_million=1e4)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,22 @@ def test_a_stop_keeps_every_answer_that_was_asked_for(
         totals, spent = ledger.totals(), ledger.spent(Limits("-"), datetime.now(UTC))
     assert (totals.n_answers, totals.n_unused_calls) == (n_asked, 0)
     assert spent.day_usd == pytest.approx(n_asked * 0.01)  # nothing is set aside any more
+
+
+def test_what_was_made_ahead_and_not_sent_when_a_stop_came_costs_nothing(tmp_path: Path) -> None:
+    with FakeProvider(lambda _: Reply("x", delay_s=0.2, usage=(100, 0))) as provider:
+        child, receiver = start(run, tmp_path / "ledger", provider.url, False)
+        while len(provider.asked) < 10:
+            time.sleep(0.01)
+        os.kill(child.pid, signal.SIGINT)
+        stopped = ended(child, receiver)
+        n_asked = len(provider.asked)
+
+    assert stopped.value == "interrupted"
+    with Ledger.open(tmp_path / "ledger") as ledger:
+        totals, spent = ledger.totals(), ledger.spent(Limits("-"), datetime.now(UTC))
+    assert (totals.n_answers, totals.n_unused_calls) == (n_asked, 0)
+    assert spent.day_usd == pytest.approx(n_asked)
 
 
 def test_a_second_stop_does_not_wait_and_what_was_cut_off_counts_as_spent(tmp_path: Path) -> None:
