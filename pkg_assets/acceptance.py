@@ -4,7 +4,7 @@ import dagster as dg
 import polars as pl
 
 from checks.gate import category_gate
-from pkg_assets.knowledge import drift_of_scored
+from pkg_assets.knowledge import drift_of_scored, price_of
 from pkg_assets.partitions import CATEGORIES, category_keys
 from pkg_assets.reporting import count_table, fingerprint, table_result, table_spec
 from pkg_assets.versions import ScoredFrom
@@ -77,6 +77,7 @@ def accepted_relations(
             allow_retries=False,
         )
     accepted = accept(scored_relations)
+    usd, usd_each = price_of(tables, context.partition_key, accepted)
     return table_result(
         ACCEPTED_RELATIONS,
         accepted,
@@ -84,4 +85,6 @@ def accepted_relations(
         n_rules=len(gate.evaluated),
         drift=drift.sentence if drift else "nothing from outside the certified frame",
         judgement=judgement.fingerprint,
+        cost_usd=usd,
+        usd_per_accepted_relation=usd_each,
     )

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import dagster as dg
 import polars as pl
 
-from pkgraph.tables import CO_PURCHASE, JUDGE_VERDICTS, KINDS, MAPPED_RELATIONS, UNMAPPED_PRODUCTS
+from pkgraph.tables import (
+    CO_PURCHASE,
+    JUDGE_RESPONSES,
+    JUDGE_VERDICTS,
+    KINDS,
+    LLM_RESPONSES,
+    MAPPED_RELATIONS,
+    UNMAPPED_PRODUCTS,
+)
 from resources.artifacts import INDEX, Artifacts
 from resources.table_store import TableStore
 
@@ -115,3 +123,18 @@ def drift_of_scored(
 
 
 _SEED = 0
+
+
+def price_of(tables: TableStore, category_key: str, accepted: pl.DataFrame) -> tuple[float, float | None]:
+    """What asking about a category has cost, US dollars, and what an accepted relation of it did.
+
+    Args:
+        tables: Where the answers about the category are.
+        category_key: The category.
+        accepted: Its ACCEPTED_RELATIONS; a statement that means several kinds counts once, and where there
+            is none, there is no price.
+    """
+    asked = [tables.read(table.name, category_key) for table in (LLM_RESPONSES, JUDGE_RESPONSES)]
+    usd = sum(float(frame["cost_usd"].sum()) for frame in asked if frame is not None)
+    n = accepted.select("relation_id", "response_id").n_unique()
+    return usd, usd / n if n else None

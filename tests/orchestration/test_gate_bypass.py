@@ -88,6 +88,12 @@ def test_good_scores_are_accepted_again(home: Path) -> None:
 
     assert ran.is_success, ran.reason
     assert pl.read_parquet(pasta(home, "accepted_relations")).equals(before)
+    said = ran.metadata["accepted_relations"]
+    asked = pl.read_parquet(pasta(home, "llm_responses"))
+    # 100 tokens in and 20 out of each prompt, at 1 and 2 USD a million.
+    assert said["cost_usd"] == pytest.approx(0.00014 * asked.height)
+    n = before["relation_id"].n_unique()
+    assert said["usd_per_accepted_relation"] == pytest.approx(said["cost_usd"] / n)
 
 
 def test_a_run_of_published_graph_alone_does_not_see_bad_scores(shop: Shop, home: Path) -> None:
