@@ -18,7 +18,7 @@ from pkgraph.home import Home
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pkgraph.llm.ledger import Bought
+    from pkgraph.llm.history import Bought
     from pkgraph.snapshot import Difference, Snapshot
     from pkgraph.snapshot.difference import RelationChange
 

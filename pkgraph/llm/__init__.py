@@ -5,8 +5,9 @@ No provider stands here (see `resources`), and no answer is read here (see `pkgr
 
 from pkgraph.llm.answers import AnswerKey, StoredAnswer, parameters_json
 from pkgraph.llm.asking import Progress, ask_all
+from pkgraph.llm.history import LedgerTotals
 from pkgraph.llm.leases import Lease, Limits, Refusal, Spent, Wanted
-from pkgraph.llm.ledger import Ledger, LedgerTotals
+from pkgraph.llm.ledger import Ledger
 from pkgraph.llm.replay import BadLine, ReplayLanguageModel
 
 __all__ = [

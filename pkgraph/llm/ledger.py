@@ -8,86 +8,35 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from pkgraph.errors import LedgerError
-from pkgraph.llm import batches, leases
+from pkgraph.llm import batches, history, leases
 from pkgraph.llm.answers import AnswerKey, StoredAnswer, storable
 from pkgraph.llm.batches import Batch
 from pkgraph.llm.leases import LEASE_S, Lease, Limits, Refusal, Spent, Wanted
-from pkgraph.llm.ledger_tables import PROMPTS, READINGS, RESPONSES, UNUSED_CALLS, engine_for, make_tables
-from pkgraph.model import Response
+from pkgraph.llm.ledger_rows import ANSWERS, answer_of, row_of
+from pkgraph.llm.ledger_tables import (
+    CHUNK,
+    PROMPTS,
+    READINGS,
+    RESPONSES,
+    UNUSED_CALLS,
+    engine_for,
+    make_tables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
-# SQLite takes at most 32 766 values in one statement; 500 keep the statement short as well.
-_CHUNK = 500
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerTotals:
-    """What a ledger holds and what it cost.
-
-    Attributes:
-        high_water_mark: Sequence number of the newest answer; 0 for an empty ledger. A manifest names it.
-        cost_usd: Sum of the known costs, unused calls included.
-        n_unknown_cost: Calls whose cost nobody told.
-    """
-
-    n_prompts: int
-    n_answers: int
-    n_unused_calls: int
-    input_tokens: int
-    output_tokens: int
-    cost_usd: float
-    n_unknown_cost: int
-    high_water_mark: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bought:
-    """Answers, their known cost, and how many of them nobody told the cost of."""
-
-    n_answers: int
-    cost_usd: float
-    n_unknown_cost: int
-
-
-def _row(answer: StoredAnswer) -> dict[str, object]:
-    response = answer.response
-    return {
-        **answer.key._asdict(),
-        "attempt": answer.attempt,
-        "status": response.status,
-        "text": storable(response.text),
-        "finish_reason": storable(response.finish_reason),
-        "input_tokens": response.input_tokens,
-        "output_tokens": response.output_tokens,
-        "cost_usd": response.cost_usd,
-        "latency_s": response.latency_s,
-        "detail": storable(response.detail),
-        "provider_model": storable(response.provider_model),
-        "asked_at": answer.asked_at,
-    }
-
-
-def _stored(row: sa.Row[tuple[object, ...]]) -> StoredAnswer:
-    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name
-    return StoredAnswer(
-        AnswerKey(*(values[name] for name in AnswerKey._fields)),
-        values["attempt"],
-        Response(**{name: values[name] for name in Response.__dataclass_fields__}),
-        values["asked_at"],
-        values["parse_status"],
-    )
+    from pkgraph.llm.history import Bought, LedgerTotals
 
 
 class Ledger:
@@ -131,11 +80,11 @@ class Ledger:
         found: dict[AnswerKey, StoredAnswer] = {}
         prompt_ids = sorted({key.prompt_id for key in wanted})
         with self._reads() as connection:
-            for start in range(0, len(prompt_ids), _CHUNK):
-                chunk = prompt_ids[start : start + _CHUNK]
-                query = _ANSWERS.where(RESPONSES.c.prompt_id.in_(chunk))
+            for start in range(0, len(prompt_ids), CHUNK):
+                chunk = prompt_ids[start : start + CHUNK]
+                query = ANSWERS.where(RESPONSES.c.prompt_id.in_(chunk))
                 for row in connection.execute(query.order_by(RESPONSES.c.attempt)):
-                    answer = _stored(row)
+                    answer = answer_of(row)
                     if answer.key in wanted:
                         found[answer.key] = answer
         return found
@@ -161,20 +110,20 @@ class Ledger:
             return {}
         rows = {answer.response_id: answer for answer in reversed(answers)}
         insert = self._insert(RESPONSES).on_conflict_do_nothing().returning(RESPONSES.c.response_id)
-        new = set(connection.scalars(insert, [{"response_id": key, **_row(a)} for key, a in rows.items()]))
+        new = set(connection.scalars(insert, [{"response_id": key, **row_of(a)} for key, a in rows.items()]))
         late = [a for a in answers if a.response_id not in new or rows[a.response_id] is not a]
         self._keep_unused(connection, late)
         found: dict[str, StoredAnswer] = {}
-        for start in range(0, len(rows), _CHUNK):
-            ids = list(rows)[start : start + _CHUNK]
-            for row in connection.execute(_ANSWERS.where(RESPONSES.c.response_id.in_(ids))):
-                found[row.response_id] = _stored(row)
+        for start in range(0, len(rows), CHUNK):
+            ids = list(rows)[start : start + CHUNK]
+            for row in connection.execute(ANSWERS.where(RESPONSES.c.response_id.in_(ids))):
+                found[row.response_id] = answer_of(row)
         return found
 
     @staticmethod
     def _keep_unused(connection: sa.Connection, calls: Sequence[StoredAnswer]) -> None:
         if calls:
-            connection.execute(UNUSED_CALLS.insert(), [_row(call) for call in calls])
+            connection.execute(UNUSED_CALLS.insert(), [row_of(call) for call in calls])
 
     def adopt(self, answers: Sequence[StoredAnswer], messages: Mapping[str, str]) -> int:
         """Take over answers that were paid for elsewhere; those that are there stay.
@@ -190,7 +139,7 @@ class Ledger:
         with self._writes() as connection:
             n_before = connection.execute(known).scalar_one()
             self._keep_prompts(connection, {*messages}, messages)
-            rows = [{"response_id": answer.response_id, **_row(answer)} for answer in answers]
+            rows = [{"response_id": answer.response_id, **row_of(answer)} for answer in answers]
             if rows:
                 connection.execute(self._insert(RESPONSES).on_conflict_do_nothing(), rows)
             return int(connection.execute(known).scalar_one() - n_before)
@@ -198,12 +147,12 @@ class Ledger:
     def everything(self) -> Iterator[tuple[StoredAnswer, str | None]]:
         """Every answer with the messages of its prompt, in the order of the keys."""
         at_prompt = RESPONSES.c.prompt_id == PROMPTS.c.prompt_id
-        query = _ANSWERS.add_columns(PROMPTS.c.messages).join(PROMPTS, at_prompt, isouter=True)
+        query = ANSWERS.add_columns(PROMPTS.c.messages).join(PROMPTS, at_prompt, isouter=True)
         order = [RESPONSES.c[name] for name in (*AnswerKey._fields, "attempt")]
         with self._reads() as connection:
-            rows = connection.execution_options(yield_per=_CHUNK).execute(query.order_by(*order))
+            rows = connection.execution_options(yield_per=CHUNK).execute(query.order_by(*order))
             for row in rows:
-                yield _stored(row), row.messages
+                yield answer_of(row), row.messages
 
     def _keep_prompts(self, connection: sa.Connection, ids: set[str], messages: Mapping[str, str]) -> None:
         rows = [{"prompt_id": key, "messages": storable(messages[key])} for key in sorted(ids)]
@@ -231,7 +180,7 @@ class Ledger:
         terms = leases.Terms(holder, limits, now, seconds)
         with self._writes() as connection:
             leases.bury_the_dead(connection, holder, now)
-            chunks = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
+            chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
             return [outcome for chunk in chunks for outcome in leases.grant(connection, chunk, terms)]
 
     def renew(self, holder: str, *, now: datetime, seconds: float = LEASE_S) -> None:
@@ -271,8 +220,8 @@ class Ledger:
     def release(self, unsent: Sequence[Lease]) -> None:
         """Give leases back for which nothing was sent."""
         with self._writes() as connection:
-            for start in range(0, len(unsent), _CHUNK):
-                leases.release(connection, unsent[start : start + _CHUNK])
+            for start in range(0, len(unsent), CHUNK):
+                leases.release(connection, unsent[start : start + CHUNK])
 
     def prepare_batch(
         self,
@@ -296,7 +245,7 @@ class Ledger:
         terms = leases.Terms(holder, limits, now, batches.BATCH_LEASE_S)
         with self._writes() as connection:
             leases.bury_the_dead(connection, holder, now)
-            chunks = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
+            chunks = [wanted[start : start + CHUNK] for start in range(0, len(wanted), CHUNK)]
             outcomes = [outcome for chunk in chunks for outcome in leases.grant(connection, chunk, terms)]
             granted = [one.wanted.key for one in outcomes if isinstance(one, Lease)]
             if granted:
@@ -369,21 +318,21 @@ class Ledger:
         )
         with self._reads() as connection:
             row = connection.execute(query.order_by(UNUSED_CALLS.c.sequence.desc()).limit(1)).first()
-        return _stored(row) if row is not None else None
+        return answer_of(row) if row is not None else None
 
     def answer(self, response_id: str) -> StoredAnswer | None:
         """One answer by its key."""
-        query = _ANSWERS.where(RESPONSES.c.response_id == response_id)
+        query = ANSWERS.where(RESPONSES.c.response_id == response_id)
         with self._reads() as connection:
             row = connection.execute(query).first()
-        return _stored(row) if row is not None else None
+        return answer_of(row) if row is not None else None
 
     def attempts(self, key: AnswerKey) -> list[StoredAnswer]:
         """Every answer to this key, the newest first."""
         is_it = [RESPONSES.c[name] == value for name, value in key._asdict().items()]
-        query = _ANSWERS.where(*is_it).order_by(RESPONSES.c.attempt.desc())
+        query = ANSWERS.where(*is_it).order_by(RESPONSES.c.attempt.desc())
         with self._reads() as connection:
-            return [_stored(row) for row in connection.execute(query)]
+            return [answer_of(row) for row in connection.execute(query)]
 
     def answered_at(self, prompt_ids: Iterable[str], *, models: Collection[str] = ()) -> dict[str, datetime]:
         """When each of these prompts was last answered; one without an answer is left out.
@@ -393,87 +342,28 @@ class Ledger:
             models: All of them must have answered, and the one whose newest answer is oldest tells the time;
                 without any named, the newest answer of whichever model does.
         """
-        answered: dict[str, dict[str, datetime]] = {}
-        wanted, newest = sorted(set(prompt_ids)), sa.func.max(RESPONSES.c.asked_at)
         with self._reads() as connection:
-            for start in range(0, len(wanted), _CHUNK):
-                chunk = RESPONSES.c.prompt_id.in_(wanted[start : start + _CHUNK])
-                query = sa.select(RESPONSES.c.prompt_id, RESPONSES.c.model, newest)
-                query = query.where(chunk, RESPONSES.c.status == "answered")
-                for prompt_id, model, at in connection.execute(
-                    query.group_by(RESPONSES.c.prompt_id, RESPONSES.c.model)
-                ):
-                    answered.setdefault(prompt_id, {})[model] = datetime.fromisoformat(at)
-        if not models:
-            return {prompt_id: max(times.values()) for prompt_id, times in answered.items()}
-        return {
-            prompt_id: min(times[name] for name in models)
-            for prompt_id, times in answered.items()
-            if times.keys() >= set(models)
-        }
+            return history.answered_at(connection, prompt_ids, models)
 
     def marks(self, prompt_ids: Iterable[str]) -> dict[str, int]:
         """Sequence number of the newest answer to each of these prompts; one without is left out."""
-        wanted, newest = sorted(set(prompt_ids)), sa.func.max(RESPONSES.c.sequence)
-        found: dict[str, int] = {}
         with self._reads() as connection:
-            for start in range(0, len(wanted), _CHUNK):
-                chunk = RESPONSES.c.prompt_id.in_(wanted[start : start + _CHUNK])
-                query = sa.select(RESPONSES.c.prompt_id, newest).where(chunk)
-                for prompt_id, sequence in connection.execute(query.group_by(RESPONSES.c.prompt_id)):
-                    found[prompt_id] = int(sequence)
-        return found
+            return history.marks(connection, prompt_ids)
 
     def renewed(self) -> Iterator[tuple[str, str, str]]:
         """prompt_id, former text and newest text of every sample that was answered more than once."""
-        key = [RESPONSES.c[name] for name in AnswerKey._fields]
-        rank = sa.func.row_number().over(partition_by=key, order_by=RESPONSES.c.attempt.desc())
-        answered = sa.select(*key, RESPONSES.c.text, rank.label("rank"))
-        answered = answered.where(RESPONSES.c.status == "answered")
-        newest, former = answered.subquery(), answered.subquery()
-        same = sa.and_(*(newest.c[name] == former.c[name] for name in AnswerKey._fields))
-        query = sa.select(newest.c.prompt_id, former.c.text, newest.c.text)
         with self._reads() as connection:
-            for row in connection.execute(
-                query.where(same, newest.c.rank + 1 == former.c.rank, newest.c.rank == 1)
-            ):
-                prompt_id, former_text, text = row
-                yield prompt_id, former_text, text
+            yield from history.renewed(connection)
 
     def bought(self, after: int, up_to: int) -> Bought:
         """What the answers cost that lie between two high-water marks, the first left out."""
-        within = sa.and_(RESPONSES.c.sequence > after, RESPONSES.c.sequence <= up_to)
-        cost = RESPONSES.c.cost_usd
-        query = sa.select(
-            sa.func.count(), sa.func.coalesce(sa.func.sum(cost), 0), sa.func.count().filter(cost.is_(None))
-        )
         with self._reads() as connection:
-            n, usd, n_unknown = connection.execute(query.where(within)).one()
-        return Bought(int(n), float(usd), int(n_unknown))
+            return history.bought(connection, after, up_to)
 
     def totals(self) -> LedgerTotals:
-        calls = sa.union_all(*(sa.select(t.c.input_tokens, t.c.output_tokens, t.c.cost_usd) for t in _CALLS))
-        spent = calls.subquery()
-        unknown = sa.func.count().filter(spent.c.cost_usd.is_(None))
-        sums = [sa.func.coalesce(sa.func.sum(column), 0) for column in spent.c]
-        count = sa.func.count()
+        """What the ledger holds and what it cost."""
         with self._reads() as connection:
-            sizes = [
-                connection.execute(sa.select(count).select_from(table)).scalar_one()
-                for table in (PROMPTS, *_CALLS)
-            ]
-            tokens_in, tokens_out, cost, n_unknown = connection.execute(sa.select(*[*sums, unknown])).one()
-            mark = connection.scalar(sa.select(sa.func.max(RESPONSES.c.sequence)))
-        return LedgerTotals(
-            n_prompts=sizes[0],
-            n_answers=sizes[1],
-            n_unused_calls=sizes[2],
-            input_tokens=int(tokens_in),
-            output_tokens=int(tokens_out),
-            cost_usd=float(cost),
-            n_unknown_cost=n_unknown,
-            high_water_mark=mark or 0,
-        )
+            return history.totals(connection)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -485,12 +375,6 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-_CALLS = (RESPONSES, UNUSED_CALLS)
-_ANSWERS = sa.select(RESPONSES, READINGS.c.parse_status).join_from(
-    RESPONSES, READINGS, RESPONSES.c.response_id == READINGS.c.response_id, isouter=True
-)
 
 
 def _with_cost(answer: StoredAnswer, lease: Lease) -> StoredAnswer:

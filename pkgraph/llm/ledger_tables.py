@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
+# SQLite takes at most 32 766 values in one statement; 500 keep the statement short as well.
+CHUNK = 500
+
 METADATA = sa.MetaData()
 # SQLite counts only INTEGER primary keys up by itself; PostgreSQL gets 64 bits.
 _SEQUENCE = sa.BigInteger().with_variant(sa.Integer, "sqlite")

@@ -13,7 +13,7 @@ import pytest
 
 from pkgraph.errors import LedgerError
 from pkgraph.llm import AnswerKey, Lease, Ledger, Limits, StoredAnswer, Wanted, parameters_json
-from pkgraph.llm.ledger import Bought
+from pkgraph.llm.history import Bought
 from pkgraph.model import Response
 
 KEY = AnswerKey("p1", "m", parameters_json({"temperature": 0.2}), 0)
