@@ -41,8 +41,8 @@ def child_of(work: Callable[[], object]) -> tuple[int, int]:
     child = os.fork()
     if child == 0:
         os.close(opener)
-        os.read(gate, 1)
         try:
+            os.read(gate, 1)  # the first call that can be refused
             work()
         except BaseException:  # noqa: BLE001 - the child must not return into pytest
             os._exit(FAILED)
