@@ -130,29 +130,21 @@ def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
 
 def _tables_of(accepted: pl.LazyFrame) -> dict[str, pl.DataFrame]:
     """Rationales, answers and product phrases, each in the order of its ids, numbered."""
-    ends = [
-        end.alias(f"{name}_{end_name}")
-        for name in ("prompt_id", "model")
-        for end_name, end in (("min", pl.col(name).min()), ("max", pl.col(name).max()))
-    ]
     found = pl.collect_all(
         [
-            accepted.group_by("rationale_id").agg(pl.col("rationale").min()),
-            accepted.group_by("response_id").agg(ends),
-            accepted.select("product").unique(),
+            accepted.select(columns).unique()
+            for columns in (("rationale_id", "rationale"), ("response_id", "prompt_id", "model"), "product")
         ],
         engine="streaming",
     )
-    rationales, responses, phrases = (frame.sort(frame.columns[0]) for frame in found)
-    torn = responses.filter(
-        (pl.col("prompt_id_min") != pl.col("prompt_id_max")) | (pl.col("model_min") != pl.col("model_max"))
-    )
+    spellings, responses, phrases = (frame.sort(frame.columns) for frame in found)
+    rationales = spellings.unique("rationale_id", keep="first", maintain_order=True)
+    torn = responses.filter(pl.col("response_id").is_duplicated())
     if torn.height:
         raise InputError(
             f"The answer {torn['response_id'][0]} stands under two prompts or models.",
             remedy="Materialize `relations` again.",
         )
-    responses = responses.select("response_id", prompt_id="prompt_id_min", model="model_min")
     return {"rationale": rationales, "response": responses, "phrase": phrases}
 
 
