@@ -1,6 +1,7 @@
 """How time and memory of compiling and publishing grow: `python -m benchmarks.compiling [--relations N ...]`.
 
-Every size runs in a process of its own, so that its peak of memory is its own.
+Every size runs in a process of its own, so that its peak of memory is its own. What is published is mapped to
+be judged: its pages count into that peak, though they are the first that the system takes back.
 """
 
 from __future__ import annotations

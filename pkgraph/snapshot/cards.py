@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkgraph.errors import InputError
-from pkgraph.snapshot.layout import Array
+from pkgraph.snapshot.layout import CARDS, Array
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pkgraph.snapshot.layout import Sections, Strings
 
 LENGTH_BITS = 24
@@ -32,13 +34,35 @@ def with_cards(s: Sections) -> Sections:
     Raises:
         InputError: A text or a list is longer than a card can say: 16 MB, or 16 million entries.
     """
+    lengths = lengths_of_cards(s)
+    cards = {name: np.empty(length, dtype="<u8") for name, length in lengths.items()}
+    for name, start, words in cards_in_parts(s):
+        cards[name][start : start + len(words)] = words
     return dataclasses.replace(
         s,
-        sku_cards=_of_skus(s),
-        kind_cards=_of_kinds(s),
-        rationale_cards=_of_rationales(s),
-        edge_cards=_of_edges(s),
+        sku_cards=cards["sku_cards"],
+        kind_cards=cards["kind_cards"],
+        rationale_cards=cards["rationale_cards"],
+        edge_cards=cards["edge_cards"],
     )
+
+
+def lengths_of_cards(s: Sections) -> dict[str, int]:
+    """Words of all cards of a sort, in the order of CARDS."""
+    sizes = (4 * len(s.sku_kind), 4 * len(s.kind_category), 2 * len(s.rationale_ids), 4 * len(s.edge_target))
+    return dict(zip(CARDS, sizes, strict=True))
+
+
+def cards_in_parts(s: Sections) -> Iterator[tuple[str, int, Array]]:
+    """(section, place of the first word, words); edges come a million at a time.
+
+    What the cards of edges are made from takes more room than they.
+    """
+    yield "sku_cards", 0, _of_skus(s)
+    yield "kind_cards", 0, _of_kinds(s)
+    yield "rationale_cards", 0, _of_rationales(s)
+    for first in range(0, len(s.edge_target), EDGES_AT_ONCE):
+        yield "edge_cards", 4 * first, _of_edges(s, slice(first, first + EDGES_AT_ONCE))
 
 
 def _card(*words: Array) -> Array:
@@ -87,16 +111,7 @@ def _of_rationales(s: Sections) -> Array:
     return _card(_texts(s.rationale_texts), _texts(s.rationale_ids))
 
 
-def _of_edges(s: Sections) -> Array:
-    """A million cards at a time: what they are made from takes more room than they."""
-    cards = np.empty((len(s.edge_target), 4), dtype="<u8")
-    for first in range(0, len(cards), EDGES_AT_ONCE):
-        part = slice(first, first + EDGES_AT_ONCE)
-        cards[part] = _of_some_edges(s, part).reshape(-1, 4)
-    return cards.reshape(-1)
-
-
-def _of_some_edges(s: Sections, part: slice) -> Array:
+def _of_edges(s: Sections, part: slice) -> Array:
     first = s.edge_statement_offsets[:-1][part]
     share = s.edge_probability[part]
     is_share = (share >= 0) & (share <= 1)
