@@ -50,6 +50,7 @@ from pkgraph.labels import (
     read_calibration_labels,
     read_frame,
     read_relation_labels,
+    with_tuning,
 )
 from pkgraph.mapping import KindIndex, map_relations
 from pkgraph.model import kind_id
@@ -63,7 +64,11 @@ SMALL = "qwen2.5-coder-1.5b-instruct"
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """The demo shop up to its evidence."""
+    """The demo shop up to its evidence.
+
+    Attributes:
+        taught: Table `labelled_relations` with what the tuning part of the random sample says.
+    """
 
     settings: Settings
     relations: pl.DataFrame
@@ -72,6 +77,8 @@ class Demo:
     kinds: pl.DataFrame
     co_purchase: pl.DataFrame | None
     labels: JoinedLabels
+    sample: CalibrationSet
+    taught: pl.DataFrame
 
     def evidence(self) -> pl.DataFrame:
         return gather_evidence(
@@ -92,9 +99,9 @@ class Demo:
     def of_one_model(self) -> Demo:
         mine = pl.col("model") != SMALL
         relations = self.relations.filter(mine)
-        labels = replace(self.labels, labelled=self.labels.labelled.filter(mine))
         mapped, unmapped = self.mapped.filter(mine), self.unmapped.filter(mine)
-        return replace(self, relations=relations, mapped=mapped, unmapped=unmapped, labels=labels)
+        taught = self.taught.filter(mine)
+        return replace(self, relations=relations, mapped=mapped, unmapped=unmapped, taught=taught)
 
 
 def _responses(settings: Settings) -> Iterator[dict[str, object]]:
@@ -131,7 +138,18 @@ def demo_shop() -> Demo:
     mapping = map_relations(relations, KindIndex.fit(kinds))
     labels = join_labels(read_relation_labels(Path(str(settings.labels.relations))).labels, relations)
     together = co_purchase(products, baskets.lines, until=baskets.cut_off)
-    return Demo(settings, relations, mapping.mapped, mapping.unmapped, kinds, together, labels)
+    sample = sample_of(settings, mapping.mapped)
+    taught = with_tuning(labels.labelled, sample.pairs, relations)
+    return Demo(
+        settings, relations, mapping.mapped, mapping.unmapped, kinds, together, labels, sample, taught
+    )
+
+
+def sample_of(settings: Settings, mapped: pl.DataFrame) -> CalibrationSet:
+    labels = settings.labels
+    read = read_calibration_labels(Path(str(labels.calibration)))
+    frame = read_frame(Path(str(labels.calibration_frame)))
+    return join_calibration(read.labels, frame, mapped, tuning_draws=labels.tuning_draws)
 
 
 def _row(name: str, m: Metrics) -> str:
@@ -154,12 +172,6 @@ def print_metrics(judged: pl.DataFrame) -> None:
 
 def _known(demo: Demo) -> Knowledge:
     return Knowledge(demo.relations, demo.mapped, demo.evidence(), demo.labels.labelled)
-
-
-def calibration_of(demo: Demo) -> CalibrationSet:
-    labels = demo.settings.labels
-    read = read_calibration_labels(Path(str(labels.calibration)))
-    return join_calibration(read.labels, read_frame(Path(str(labels.calibration_frame))), demo.mapped)
 
 
 def print_sample(sample: CalibrationSet, pairs: pl.DataFrame) -> None:
@@ -238,7 +250,7 @@ def print_left_out(demo: Demo, statements: pl.DataFrame, seed: int) -> None:
 def _trained(
     statements: pl.DataFrame, demo: Demo, seed: int, recipe: Recipe, n_members: int = N_MEMBERS
 ) -> Training:
-    return train_classifier(statements, demo.labels.labelled, seed=seed, recipe=recipe, n_members=n_members)
+    return train_classifier(statements, demo.taught, seed=seed, recipe=recipe, n_members=n_members)
 
 
 def print_ablations(demo: Demo, statements: pl.DataFrame, seed: int) -> None:
@@ -272,7 +284,7 @@ def _boosted(statements: pl.DataFrame, demo: Demo, seed: int) -> pl.DataFrame:
     """Gradient boosted trees on signals and model, out of fold by source: what a black box would give."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    known = statements.join(demo.labels.labelled.select("relation_id", "holds"), on="relation_id")
+    known = statements.join(demo.taught.select("relation_id", "holds"), on="relation_id")
     matrix = np.column_stack([signal_values(known, name) for name in SIGNALS])
     matrix = matrix[:, ~np.isnan(matrix).all(axis=0)]
     matrix = np.column_stack([matrix, (known["model"] == SMALL).to_numpy()])
@@ -340,9 +352,8 @@ def main() -> None:
     print_labels(demo.labels, demo.mapped)
     training = _trained(statements, demo, options.seed, Recipe())
     print_metrics(training.judged)
-    sample = calibration_of(demo)
-    pairs, _ = judged_pairs(_known(demo), training.classifier, sample)
-    print_sample(sample, pairs)
+    pairs, _ = judged_pairs(_known(demo), training.classifier, demo.sample)
+    print_sample(demo.sample, pairs)
     found = print_certificate(pairs, demo.settings)
     print_simulation(pairs, options.seed)
     print_left_out(demo, statements, options.seed)

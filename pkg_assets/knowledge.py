@@ -95,7 +95,10 @@ def calibration_of(settings: Settings, tables: TableStore, categories: list[str]
         return CalibrationSet.none()
     read = read_calibration_labels(Path(labels))
     return join_calibration(
-        read.labels, read_frame(Path(frame)), tables.read_all(MAPPED_RELATIONS, categories)
+        read.labels,
+        read_frame(Path(frame)),
+        tables.read_all(MAPPED_RELATIONS, categories),
+        tuning_draws=settings.labels.tuning_draws,
     )
 
 

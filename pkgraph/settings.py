@@ -154,6 +154,11 @@ class LabelSettings(_Section):
     calibration_frame: str | None = Field(
         default=None, description="TSV of the answers they were drawn from; `frame_of` makes it."
     )
+    tuning_draws: int = Field(
+        default=0,
+        ge=0,
+        description="Draws below this number train, tune and choose thresholds; only the others certify.",
+    )
 
     @model_validator(mode="after")
     def _a_sample_states_its_frame(self) -> LabelSettings:

@@ -583,7 +583,7 @@ LABELLED_RELATIONS = Table(
 )
 CALIBRATION_LABELS = Table(
     "calibration_labels",
-    "What annotators said of pairs that were drawn at random; never trained on.",
+    "What annotators said of pairs that were drawn at random.",
     {
         "prompt_id": Column(pl.String, "Prompt of the relation, or at least its first 12 characters"),
         "model": Column(pl.String, "Model that stated it"),
@@ -624,6 +624,7 @@ CALIBRATION_PAIRS = Table(
         ),
         "n_labels": Column(pl.Int64, "How many annotators judged it", low=1),
         "is_conflicting": Column(pl.Boolean, "They differ"),
+        "tunes": Column(pl.Boolean, "It trains and tunes, and does not certify"),
     },
     key=("relation_id", "target_kind_id"),
 )

@@ -31,7 +31,7 @@ OTHERS = "others"
 ASSUMPTIONS = (
     "The labelled pairs were drawn uniformly at random from the frame, all pairs of the answers it names.",
     "The labels are right: their annotators are the yardstick, and their errors are not in the bound.",
-    "Neither classifier nor mapping was trained or tuned on these labels.",
+    "Nothing was trained, tuned or chosen on the labels that certify; the draw's earlier part may have been.",
     "A statement holds or does not, whichever kind of it was drawn; an acceptable kind counts as right.",
     "Pairs outside the frame: they are like the labelled ones, as far as drift test and audits can tell.",
 )
@@ -62,13 +62,14 @@ class Part:
     Attributes:
         alpha, delta: At most alpha of what is published is wrong, with confidence 1 - delta.
         threshold: Least probability that is published; None where no threshold holds: nothing is.
-        n: Labelled pairs at or above the threshold.
+        n: Pairs at or above the threshold that were judged to certify.
         errors: How many of them are wrong.
         n_refused: Pairs that these verdicts keep out: the wrong ones, and their statements' other targets.
         n_published: Pairs of the frame the bound speaks of, those kept out not counted.
         most_wrong: How many of these are wrong at most, all of them pairs nobody looked at.
-        kept_share: Share of the labelled right pairs that is published.
+        kept_share: Share of the right pairs among those judged to certify that is published.
         beyond: Of pairs outside the frame; None: none may be published.
+        n_known: Published pairs that the tuning part of the sample found right.
     """
 
     alpha: float
@@ -81,6 +82,7 @@ class Part:
     most_wrong: int
     kept_share: float
     beyond: Beyond | None
+    n_known: int = 0
 
     @property
     def bound(self) -> float:
@@ -91,7 +93,7 @@ class Part:
         """Whether the numbers can be those of a claim that holds."""
         shares = [self.alpha, self.delta, self.kept_share, self.threshold or 0.0]
         shares += [self.beyond.threshold, self.beyond.bound] if self.beyond else []
-        counts = (self.n, self.errors, self.n_refused, self.n_published, self.most_wrong)
+        counts = (self.n, self.errors, self.n_refused, self.n_known, self.n_published, self.most_wrong)
         is_possible = all(math.isfinite(share) and 0 <= share <= 1 for share in shares)
         is_possible = is_possible and all(type(count) is int and count >= 0 for count in counts)
         is_held = self.threshold is None or (self.n >= 1 and self.bound <= self.alpha + _ROUNDING)
@@ -109,11 +111,12 @@ class Certificate:
 
     Attributes:
         parts: Relation type with a promise of its own, or `OTHERS`, to what is claimed of it.
-        n_labels: Labelled pairs of the random sample.
+        n_labels: Pairs of the random sample that were judged to certify.
         n_frame: Pairs it was drawn from.
         label_source: Where the labels come from.
         fingerprints: Name of an input (classifier, mapping, models, promise, templates) to its key; a change
             of one voids the certificate.
+        n_tuning: Pairs of the sample's earlier part, which trained and tuned.
     """
 
     parts: Mapping[str, Part]
@@ -122,6 +125,7 @@ class Certificate:
     label_source: str
     assumptions: tuple[str, ...] = ASSUMPTIONS
     fingerprints: Mapping[str, str] = field(default_factory=dict)
+    n_tuning: int = 0
 
     @property
     def held(self) -> tuple[Part, ...]:
@@ -190,7 +194,7 @@ class Certificate:
             InputError: A number is missing or impossible, or a total is not that of the parts.
         """
         try:
-            fields = {name: record[name] for name in ("n_labels", "n_frame", "label_source")}
+            fields = {name: record[name] for name in ("n_labels", "n_tuning", "n_frame", "label_source")}
             parts = {name: _part(one) for name, one in record["parts"].items()}
             found = cls(
                 parts,

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pkgraph.acceptance.certificate import OTHERS, Beyond, Certificate, Part
-from pkgraph.acceptance.thresholds import Pairs, Rate, Step, loosest_rate, loosest_that_holds, steps_of
+from pkgraph.acceptance.thresholds import (
+    Pairs,
+    Rate,
+    Sample,
+    Step,
+    Tuning,
+    loosest_rate,
+    loosest_that_holds,
+    planned_walk,
+    rates_of,
+    steps_of,
+    walk,
+    walked_rates,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +50,8 @@ class Certification:
     Attributes:
         certificate: None where no threshold holds.
         reason: Why there is none; "" where there is one.
-        curve: The thresholds of all pairs of the frame, with bounds that hold together: columns threshold, n,
-            errors, n_published, most_wrong, bound (on what is published there), kept_share.
+        curve: The thresholds of all pairs of the frame that were tried: columns threshold, n, errors,
+            n_published, most_wrong, bound (on what is published there), kept_share.
     """
 
     certificate: Certificate | None
@@ -69,13 +82,14 @@ def certify(
     Args:
         pairs: Every pair as the classifier judges it: relation_id, source, relation_type, probability,
             is_open (nothing but threshold and reviewers may be against it), is_publishable (nor is a
-            reviewer), is_in_frame, is_right (null: not in the random sample), holds (null: not in it).
+            reviewer), is_in_frame, is_right (null: not judged), holds (null: the same), tunes (the verdict is
+            of the part of the random sample that trained and tuned; the rest of it certifies).
         promises: What is promised of which relation types.
         label_source: Where the labels come from, in words.
         fingerprints: Inputs whose change voids the certificate.
     """
-    frame = pairs.filter("is_in_frame").with_columns(is_refused=_is_refused())
-    n_labels = int(frame["is_right"].count())
+    frame = _judged(pairs.filter("is_in_frame"))
+    n_labels = int(frame["is_sampled"].sum())
     if not n_labels:
         return Certification(None, "There are no calibration labels.", pl.DataFrame(schema=_CURVE))
     own = pl.col("relation_type").is_in(list(promises.by_type))
@@ -83,8 +97,11 @@ def certify(
     for name, promise in sorted(promises.by_type.items()):
         parts[name] = _part(frame.filter(pl.col("relation_type") == name), promise)
     inputs = dict(fingerprints or {})
-    certificate = Certificate(parts, n_labels, frame.height, label_source, fingerprints=inputs)
-    curve = _curve(frame, promises.others.delta)
+    n_tuning = int(frame["is_tuning"].sum())
+    certificate = Certificate(
+        parts, n_labels, frame.height, label_source, fingerprints=inputs, n_tuning=n_tuning
+    )
+    curve = _curve(frame, promises.others)
     if not certificate.held:
         wanted = promises.others
         reason = (
@@ -95,18 +112,28 @@ def certify(
     return Certification(certificate, "", curve)
 
 
-def _is_refused() -> pl.Expr:
+def _judged(frame: pl.DataFrame) -> pl.DataFrame:
+    """The pairs with what either part of the sample says of them.
+
+    is_tuning, is_sampled: it is in the one part, or in the other. is_out: the tuning part found it wrong, or
+    its statement false, so it is never published. is_refused: the certifying part did; a pair that was judged
+    right with a statement that was judged false elsewhere counts as wrong.
+    """
+    is_judged = pl.col("is_right").is_not_null()
+    frame = frame.with_columns(is_tuning=is_judged & pl.col("tunes"), is_sampled=is_judged & ~pl.col("tunes"))
+    return frame.with_columns(is_out=_is_wrong_by("is_tuning"), is_refused=_is_wrong_by("is_sampled"))
+
+
+def _is_wrong_by(part: str) -> pl.Expr:
     """The pair was found wrong, or another pair of its statement was because the statement does not hold."""
-    is_false = (~pl.col("holds")).fill_null(value=False).any().over("relation_id")
-    return is_false | (~pl.col("is_right")).fill_null(value=False)
+    is_false = (pl.col(part) & ~pl.col("holds")).fill_null(value=False).any().over("relation_id")
+    return is_false | (pl.col(part) & ~pl.col("is_right")).fill_null(value=False)
 
 
 def _part(pairs: pl.DataFrame, promise: Promise) -> Part:
-    n_right = int(pairs["is_right"].sum())
-    steps = steps_of(_arrays(pairs.filter("is_publishable")), promise.delta)
     # Pairs yet to come have no reviewer: those that one kept out of the frame count among their errors.
     beyond = _beyond(pairs.filter("is_open"), promise)
-    found = loosest_that_holds(steps, promise.alpha)
+    found = loosest_that_holds(_steps(pairs, promise), promise.alpha)
     if found is None:
         return Part(promise.alpha, promise.delta, None, 0, 0, 0, 0, 0, 0.0, beyond=None)
     return Part(
@@ -115,44 +142,71 @@ def _part(pairs: pl.DataFrame, promise: Promise) -> Part:
         threshold=found.threshold,
         n=found.n,
         errors=found.errors,
-        n_refused=found.refused,
+        n_refused=found.refused + found.known_refused,
         n_published=found.n_published,
         most_wrong=found.left,
-        kept_share=_kept(found, n_right),
+        kept_share=_kept(found, pairs),
         beyond=beyond,
+        n_known=found.known - found.known_refused,
     )
 
 
-def _kept(step: Step, n_right: int) -> float:
+def _steps(pairs: pl.DataFrame, promise: Promise) -> list[Step]:
+    """The thresholds that are tried: a walk where an earlier sample says from where, else ten at once."""
+    published = pairs.filter("is_publishable")
+    arrays = _arrays(published.filter(~pl.col("is_out")))
+    earlier = published.filter("is_tuning")
+    if earlier.is_empty():
+        return steps_of(arrays, promise.delta)
+    left = pairs.height - int(pairs["is_tuning"].sum())
+    tuning = Tuning(
+        earlier["probability"].to_numpy(),
+        earlier["is_out"].to_numpy(),
+        sampled_share=int(pairs["is_sampled"].sum()) / max(left, 1),
+    )
+    thresholds = planned_walk(arrays, tuning, promise.delta)
+    return walk(arrays, thresholds, alpha=promise.alpha, delta=promise.delta)
+
+
+def _kept(step: Step, pairs: pl.DataFrame) -> float:
+    """Share of the certifying part's right pairs that is published."""
+    n_right = int((pairs["is_sampled"] & pairs["is_right"]).sum())
     return (step.n - step.errors) / n_right if n_right else 0.0
 
 
 def _arrays(published: pl.DataFrame) -> Pairs:
-    is_right = published["is_right"]
+    is_sampled, is_refused = published["is_sampled"].to_numpy(), published["is_refused"].to_numpy()
     return Pairs(
         published["probability"].to_numpy(),
-        is_right.is_not_null().to_numpy(),
-        (~is_right).fill_null(value=False).to_numpy(),
-        published["is_refused"].to_numpy(),
+        is_sampled,
+        is_sampled & is_refused,
+        is_refused,
+        published["is_tuning"].to_numpy(),
     )
 
 
 def _beyond(pairs: pl.DataFrame, promise: Promise) -> Beyond | None:
-    sample = pairs.filter(pl.col("is_right").is_not_null()).sort("relation_id", "probability")
-    if sample.is_empty():
-        return None
-    clusters = (sample["source"].rank("dense").cast(pl.Int64) - 1).to_numpy()
-    wrong = (~sample["is_right"]).to_numpy()
-    rate = loosest_rate(sample["probability"].to_numpy(), wrong, clusters, promise.alpha, promise.delta)
+    sample, earlier = (_sample(pairs.filter(part)) for part in ("is_sampled", "is_tuning"))
+    if earlier.score.size:
+        rates = walked_rates(sample, earlier, alpha=promise.alpha, delta=promise.delta)
+    else:
+        rates = rates_of(sample, promise.delta)
+    rate = loosest_rate(rates, promise.alpha)
     return _as_claim(rate) if rate else None
+
+
+def _sample(pairs: pl.DataFrame) -> Sample:
+    ordered = pairs.sort("relation_id", "probability")
+    clusters = (ordered["source"].rank("dense").cast(pl.Int64) - 1).to_numpy()
+    wrong = (~ordered["is_right"] | ordered["is_refused"] | ordered["is_out"]).to_numpy()
+    return Sample(ordered["probability"].to_numpy(), wrong, clusters)
 
 
 def _as_claim(rate: Rate) -> Beyond:
     return Beyond(rate.threshold, rate.n, rate.errors, round(rate.effect, 6), rate.bound)
 
 
-def _curve(frame: pl.DataFrame, delta: float) -> pl.DataFrame:
-    n_right = int(frame["is_right"].sum())
+def _curve(frame: pl.DataFrame, promise: Promise) -> pl.DataFrame:
     rows: list[dict[str, Any]] = [
         {
             "threshold": step.threshold,
@@ -161,8 +215,8 @@ def _curve(frame: pl.DataFrame, delta: float) -> pl.DataFrame:
             "n_published": step.n_published,
             "most_wrong": step.left,
             "bound": step.bound,
-            "kept_share": _kept(step, n_right),
+            "kept_share": _kept(step, frame),
         }
-        for step in steps_of(_arrays(frame.filter("is_publishable")), delta)
+        for step in _steps(frame, promise)
     ]
     return pl.DataFrame(rows, schema=_CURVE)

@@ -21,6 +21,7 @@ from pkgraph.acceptance.statements import statements_of
 from pkgraph.acceptance.training import MIN_LABELS, judge, train_classifier
 from pkgraph.acceptance.verdicts import Policy, certified_scores, policy_from, score_relations
 from pkgraph.errors import InputError
+from pkgraph.labels import with_tuning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,7 +122,9 @@ def make_judgement(
     label_source: str,
     fingerprints: Mapping[str, str],
 ) -> Judging:
-    """Train on the shop's labels, certify on its random sample; without labels, the pretrained classifier.
+    """Train on the shop's labels and the tuning part of its random sample, certify on the rest of that.
+
+    Without labels enough the pretrained classifier judges.
 
     Args:
         known: What is known of the shop.
@@ -131,8 +134,9 @@ def make_judgement(
         fingerprints: Inputs whose change voids the certificate; the classifier's own is added.
     """
     statements = statements_of(known.relations, known.relation_evidence)
-    n_teaching = int(known.labelled_relations["teaches"].sum())
-    classifier, judged = _trained(statements, known.labelled_relations, n_teaching)
+    labelled = with_tuning(known.labelled_relations, calibration.pairs, known.relations)
+    n_teaching = int(labelled["teaches"].sum())
+    classifier, judged = _trained(statements, labelled, n_teaching)
     pairs, scored = judged_pairs(known, classifier, calibration)
     if classifier.is_transferred:
         reason = f"The classifier was trained on another shop: {n_teaching} labels of {MIN_LABELS} needed."
@@ -171,7 +175,7 @@ def judged_pairs(
         labelled=known.labelled_relations,
     )
     key = ["relation_id", "target_kind_id"]
-    verdicts = calibration.pairs.select(*key, "is_right", "holds")
+    verdicts = calibration.pairs.select(*key, "is_right", "holds", "tunes")
     source = pl.coalesce("source_kind_id", pl.concat_str(pl.lit("purpose:"), "rationale_id"))
     pairs = scored.select(
         *key,
@@ -184,4 +188,5 @@ def judged_pairs(
         is_open=pl.col("reasons").list.set_difference(["reviewer_says_no"]).list.len() == 0,
         is_in_frame=pl.col("answer").is_in(sorted(calibration.in_frame)),
     )
-    return pairs.join(verdicts, on=key, how="left", maintain_order="left"), scored
+    joined = pairs.join(verdicts, on=key, how="left", maintain_order="left")
+    return joined.with_columns(pl.col("tunes").fill_null(value=False)), scored

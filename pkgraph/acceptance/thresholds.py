@@ -1,21 +1,30 @@
-"""Learn-then-Test on one ordered set: exact bounds at ten thresholds at once, and the loosest that holds.
+"""Learn-then-Test on one ordered set: exact bounds at thresholds, and the loosest one that holds.
 
 Everything here is arrays: certificate, benchmark and the simulation of the guarantee run the same code.
 
-The thresholds are the scores at which a tenth, two tenths, ... of the pairs stand: fixed by the scores,
-before a label is seen. A threshold stands for the set A of pairs that score as much or more: N pairs, of
-which the sample holds n, e of them wrong. Each gets the exact hypergeometric bound U on its wrong pairs at
-level delta / 10, so all ten hold together with confidence 1 - delta, and whichever is chosen, for whatever
-reason, its bound holds.
+A threshold stands for the set of pairs that score as much or more. Some of these may be *known*: an earlier
+sample, one that trained and tuned, found them right. Of the others, N, the random sample holds n, e of them
+wrong, so at most U of the N are wrong (exact, hypergeometric). What is published depends on the sample: it
+keeps out what it found wrong, and with a statement that does not hold, its other targets. Of r pairs kept
+out, at most U - r wrong ones are left among N - r and the known ones.
 
-That is needed because what is published depends on the sample: what it found wrong is kept out, and with a
-statement that does not hold, its other targets. Of r pairs kept out, at most U - r wrong ones are left among
-N - r.
+**Without known pairs** nothing says where to begin. Ten thresholds, at the scores above which a tenth, two
+tenths, ... of the pairs stand, each with its bound at level delta / 10: all hold together, and whichever is
+chosen, for whatever reason, its bound holds.
+
+**With them** the earlier sample foretells the bounds, and says at which threshold to begin. From there a walk
+goes from strict to loose, each bound at full delta, as fixed-sequence testing does; but what is claimed at a
+threshold depends on r, which no hypothesis may that stands before the sample. So the walk has two tests. It
+*goes on* past a threshold only if U <= alpha (known + N): that hypothesis is fixed. And a threshold that it
+reached *holds* if (U - r) / published <= alpha. Let T be the first threshold of the walk at which more than
+alpha (known + N) are wrong. Before T no claim can be false. A false claim at T, and going on past T, both
+need U to be less than the truth at T: a chance of at most delta. So no more often is any claim false.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,13 +33,15 @@ from numpy.typing import NDArray
 from pkgraph.acceptance.bounds import clopper_pearson, design_effect, most_wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 N_THRESHOLDS = 10
+N_STEPS = 20
+"""Thresholds that a walk may choose its beginning from: a twentieth of the pairs apart."""
 # So that 0.05 * 100 is 5 in floating point too.
 _EPSILON = 1e-6
 
@@ -41,11 +52,13 @@ class Step:
 
     Attributes:
         threshold: Least score of the set.
-        size: Pairs in it (N).
-        n: Sampled ones.
-        errors: Wrong ones among these.
-        refused: Pairs in it that are not published because of what the sample found (r >= errors).
-        most_wrong: Upper bound on the wrong pairs in it (U).
+        size: Pairs in it that are not known (N).
+        n: Sampled ones among these.
+        errors: Wrong ones among the sampled.
+        refused: Pairs of the N that are not published because of what the sample found (r >= errors).
+        most_wrong: Upper bound on the wrong pairs among the N (U).
+        known: Pairs in the set that are known to be right.
+        known_refused: Those of them that the sample keeps out, because it says that their statement is false.
     """
 
     threshold: float
@@ -54,10 +67,12 @@ class Step:
     errors: int
     refused: int
     most_wrong: int
+    known: int = 0
+    known_refused: int = 0
 
     @property
     def n_published(self) -> int:
-        return self.size - self.refused
+        return self.size - self.refused + self.known - self.known_refused
 
     @property
     def left(self) -> int:
@@ -69,6 +84,16 @@ class Step:
         """Upper bound on the wrong share of what is published."""
         return self.left / self.n_published if self.n_published else 1.0
 
+    def holds(self, alpha: float) -> bool:
+        """At most alpha of what is published is wrong, as far as this threshold's bound says."""
+        # Without it, a claim could be false where no more than alpha of all are wrong: see "before T".
+        is_outweighed = alpha * self.known_refused <= (1 - alpha) * self.refused
+        return is_outweighed and self.n_published > 0 and self.bound <= alpha + _EPSILON
+
+    def goes_on(self, alpha: float) -> bool:
+        """The hypothesis that more than alpha of all pairs of the set are wrong is refuted."""
+        return self.most_wrong <= alpha * (self.known + self.size) + _EPSILON
+
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
@@ -79,40 +104,93 @@ class Pairs:
         is_sampled: The pair is in the random sample.
         is_wrong: The sample says that it is wrong; False where it is not sampled.
         is_refused: It is not published because of what the sample says; a wrong one always is.
+        is_known: An earlier sample found it right; then it is not sampled. What that sample found wrong is
+            no pair of these: it is not published, whatever the threshold.
     """
 
     score: Floats
     is_sampled: Bools
     is_wrong: Bools
     is_refused: Bools
+    is_known: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The earlier sample, of pairs that nothing but their score speaks against.
+
+    Attributes:
+        score: Of each, shape (n,).
+        is_wrong: Whether it was found wrong, shape (n,).
+        sampled_share: Share of the pairs it left that the random sample holds, 0-1.
+    """
+
+    score: Floats
+    is_wrong: Bools
+    sampled_share: float
+
+
+def spaced(score: Floats, n: int) -> list[float]:
+    """The scores above which one n-th, two n-ths, ... of the pairs stand, strict to loose."""
+    ranked = np.sort(score)[::-1]
+    places = [ranked.size * part // n for part in range(1, n + 1)]
+    return sorted({float(ranked[place - 1]) for place in places if place}, reverse=True)
+
+
+def step_at(pairs: Pairs, threshold: float, delta: float) -> Step:
+    """The set of a threshold, with its bound at level delta."""
+    inside = pairs.score >= threshold
+    unknown, known = inside & ~pairs.is_known, inside & pairs.is_known
+    n, errors, size = (
+        int(flag.sum()) for flag in (unknown & pairs.is_sampled, unknown & pairs.is_wrong, unknown)
+    )
+    return Step(
+        threshold,
+        size,
+        n,
+        errors,
+        refused=int((unknown & pairs.is_refused).sum()),
+        most_wrong=most_wrong(errors, n, size, delta),
+        known=int(known.sum()),
+        known_refused=int((known & pairs.is_refused).sum()),
+    )
 
 
 def steps_of(pairs: Pairs, delta: float, n_thresholds: int = N_THRESHOLDS) -> list[Step]:
     """The sets from strict to loose, with bounds that hold together with confidence 1 - delta."""
-    order = np.argsort(-pairs.score, kind="stable")
-    ranked = pairs.score[order]
-    n, errors, refused = (
-        np.cumsum(flag[order]) for flag in (pairs.is_sampled, pairs.is_wrong, pairs.is_refused)
-    )
-    steps = []
-    for row in _rows(ranked, n_thresholds):
-        counts = int(n[row]), int(errors[row])
-        most = most_wrong(counts[1], counts[0], row + 1, delta / n_thresholds)
-        steps.append(Step(float(ranked[row]), row + 1, *counts, int(refused[row]), most))
-    return steps
-
-
-def _rows(ranked: Floats, n_thresholds: int) -> list[int]:
-    """Last row of each set, of scores in descending order; pairs of equal score stand on one side."""
-    places = [ranked.size * part // n_thresholds for part in range(1, n_thresholds + 1)]
-    ends = {int(np.searchsorted(-ranked, -ranked[place - 1], side="right")) for place in places if place}
-    return [end - 1 for end in sorted(ends)]
+    return [step_at(pairs, one, delta / n_thresholds) for one in spaced(pairs.score, n_thresholds)]
 
 
 def loosest_that_holds(steps: list[Step], alpha: float) -> Step | None:
     """The step that publishes most while at most alpha of it is wrong; None where none does."""
-    held = [step for step in steps if step.n_published > 0 and step.bound <= alpha + _EPSILON]
-    return max(held, key=lambda step: step.size, default=None)
+    return max((step for step in steps if step.holds(alpha)), key=lambda step: step.size, default=None)
+
+
+def planned_walk(pairs: Pairs, tuning: Tuning, delta: float) -> list[float]:
+    """The thresholds from that of the least foretold bound on, strict to loose; no sampled label is asked."""
+    thresholds = spaced(pairs.score, N_STEPS)
+    foretold = [_foretold(pairs, tuning, threshold, delta) for threshold in thresholds]
+    return thresholds[int(np.argmin(foretold)) :] if thresholds else []
+
+
+def _foretold(pairs: Pairs, tuning: Tuning, threshold: float, delta: float) -> float:
+    """The bound if the sample is as large as expected and errs as often as the earlier one did."""
+    inside, above = pairs.score >= threshold, tuning.score >= threshold
+    size, known = int((inside & ~pairs.is_known).sum()), int((inside & pairs.is_known).sum())
+    if not (above.any() and size):
+        return 1.0
+    n = round(tuning.sampled_share * size)
+    return most_wrong(round(float(tuning.is_wrong[above].mean()) * n), n, size, delta) / (size + known)
+
+
+def walk(pairs: Pairs, thresholds: list[float], *, alpha: float, delta: float) -> list[Step]:
+    """The steps that the walk reaches; the last that holds may be claimed."""
+    reached = []
+    for threshold in thresholds:
+        reached.append(step_at(pairs, threshold, delta))
+        if not reached[-1].goes_on(alpha):
+            break
+    return reached
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,25 +211,44 @@ class Rate:
     bound: float
 
 
-def rates(score: Floats, is_wrong: Bools, clusters: Ints, delta: float) -> Iterator[Rate]:
-    """The sampled pairs' rates from strict to loose, with bounds that hold together.
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Sampled pairs; all arrays of shape (n,).
 
-    Args:
-        score: Of the sampled pairs, shape (n,); higher is surer.
-        is_wrong: Whether each of them is wrong, shape (n,).
-        clusters: Number of the source each belongs to, shape (n,): pairs of one source are alike.
-        delta: Chance that one of the bounds is exceeded.
+    Attributes:
+        score: Higher is surer.
+        is_wrong: Whether each of them is wrong.
+        clusters: Number of the source each belongs to: pairs of one source are alike.
     """
-    order = np.argsort(-score, kind="stable")
-    ranked, wrong, cluster = score[order], is_wrong[order], clusters[order]
-    for row in _rows(ranked, N_THRESHOLDS):
-        n, errors = row + 1, int(wrong[: row + 1].sum())
-        effect = design_effect(wrong[: row + 1], cluster[: row + 1])
-        bound = clopper_pearson(errors / effect, n / effect, delta / N_THRESHOLDS)
-        yield Rate(float(ranked[row]), n, errors, effect, bound)
+
+    score: Floats
+    is_wrong: Bools
+    clusters: Ints
 
 
-def loosest_rate(score: Floats, is_wrong: Bools, clusters: Ints, alpha: float, delta: float) -> Rate | None:
+def rate_at(sample: Sample, threshold: float, delta: float) -> Rate:
+    """The rate above a threshold, with its bound at level delta."""
+    above = sample.score >= threshold
+    wrong, n = sample.is_wrong[above], int(above.sum())
+    errors = int(wrong.sum())
+    effect = design_effect(wrong, sample.clusters[above])
+    return Rate(threshold, n, errors, effect, clopper_pearson(errors / effect, n / effect, delta))
+
+
+def rates_of(sample: Sample, delta: float) -> list[Rate]:
+    """The rates from strict to loose, with bounds that hold together with confidence 1 - delta."""
+    thresholds = spaced(sample.score, N_THRESHOLDS)
+    return [rate_at(sample, threshold, delta / N_THRESHOLDS) for threshold in thresholds]
+
+
+def walked_rates(sample: Sample, earlier: Sample, *, alpha: float, delta: float) -> list[Rate]:
+    """The rates that hold from the earlier sample's least bound on, by fixed-sequence testing."""
+    thresholds = spaced(earlier.score, N_STEPS)
+    begin = int(np.argmin([rate_at(earlier, threshold, delta).bound for threshold in thresholds]))
+    found = (rate_at(sample, threshold, delta) for threshold in thresholds[begin:])
+    return list(takewhile(lambda rate: rate.bound <= alpha, found))
+
+
+def loosest_rate(rates: Iterable[Rate], alpha: float) -> Rate | None:
     """The rate of most pairs of which at most alpha is wrong; None where there is none."""
-    held = [rate for rate in rates(score, is_wrong, clusters, delta) if rate.bound <= alpha]
-    return max(held, key=lambda rate: rate.n, default=None)
+    return max((rate for rate in rates if rate.bound <= alpha), key=lambda rate: rate.n, default=None)

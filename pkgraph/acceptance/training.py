@@ -64,7 +64,7 @@ class Recipe:
     has_witness: bool = True
     penalties_inverse: tuple[float, ...] = (0.1,)
     signal_scale: float = 0.3
-    word_scale: float = 3.0
+    word_scale: float = 2.0
     witness_scale: float = 1.0
     confidence_scale: float = 5.0
     min_texts: int = 3

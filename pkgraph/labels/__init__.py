@@ -12,6 +12,7 @@ from pkgraph.labels.calibration import (
     join_calibration,
     read_calibration_labels,
     read_frame,
+    with_tuning,
 )
 from pkgraph.labels.reading import LabelDelivery, read_relation_labels, statement_key
 
@@ -30,4 +31,5 @@ __all__ = [
     "read_frame",
     "read_relation_labels",
     "statement_key",
+    "with_tuning",
 ]

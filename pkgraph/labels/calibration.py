@@ -1,9 +1,12 @@
-"""The calibration set: pairs drawn uniformly at random from a stated frame, judged whole, never trained on.
+"""The calibration set: pairs drawn uniformly at random from a stated frame, judged whole.
 
     prompt_id  model  position  statement  target_kind_id  holds  fit  reason  annotator  draw
 
 `draw` is the place in the random order, from 0. A uniformly random order may be cut anywhere, so the sample
 is its beginning up to the first pair that nobody judged: a pair left out later would be a choice.
+
+Its first draws may be set apart to train, tune and choose thresholds: those are known then, and the rest is a
+uniformly random sample of what they left, which alone certifies.
 
 A pair is right if the statement holds and the kind is what the phrase asks for (`fit` 2) or acceptable to a
 shopper who asks for it (`fit` 1): such a shopper is served, the graph says nothing false. Where annotators
@@ -22,7 +25,13 @@ from pkgraph.errors import InputError
 from pkgraph.labels.agreement import Agreement, cohens_kappa, pairwise
 from pkgraph.labels.reading import MIN_PROMPT_CHARS, statement_key
 from pkgraph.model import content_key
-from pkgraph.tables import CALIBRATION_FRAME, CALIBRATION_LABELS, CALIBRATION_PAIRS, REJECTED_LABELS
+from pkgraph.tables import (
+    CALIBRATION_FRAME,
+    CALIBRATION_LABELS,
+    CALIBRATION_PAIRS,
+    LABELLED_RELATIONS,
+    REJECTED_LABELS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -186,13 +195,16 @@ def frame_of(mapped: pl.DataFrame) -> pl.DataFrame:
     return CALIBRATION_FRAME.conform(answer_keys(mapped))
 
 
-def join_calibration(labels: pl.DataFrame, frame: pl.DataFrame, mapped: pl.DataFrame) -> CalibrationSet:
+def join_calibration(
+    labels: pl.DataFrame, frame: pl.DataFrame, mapped: pl.DataFrame, *, tuning_draws: int = 0
+) -> CalibrationSet:
     """The sample as verdicts on the pairs that are there now.
 
     Args:
         labels: Table `calibration_labels`.
         frame: Table `calibration_frame`; empty: it was not stated, and nothing is in it.
         mapped: Table `mapped_relations` of all categories.
+        tuning_draws: Draws below this number train and tune.
     """
     drawn = sorted(set(labels["draw"]))
     n_drawn = next((place for place, draw in enumerate(drawn) if place != draw), len(drawn))
@@ -205,13 +217,53 @@ def join_calibration(labels: pl.DataFrame, frame: pl.DataFrame, mapped: pl.DataF
         "pair_not_there": sample.height - found.height,
     }
     return CalibrationSet(
-        pairs=_verdicts(found),
+        pairs=_verdicts(found, tuning_draws),
         in_frame=frozenset(kept["answer"]),
         n_labels=labels.height,
         n_drawn=n_drawn,
         unused={reason: n for reason, n in unused.items() if n},
         agreement_holds=_agreement(found, "holds"),
         agreement_fit=_agreement(found.with_columns(fits=pl.col("fit") > 0), "fits"),
+    )
+
+
+def with_tuning(labelled: pl.DataFrame, pairs: pl.DataFrame, relations: pl.DataFrame) -> pl.DataFrame:
+    """The table `labelled_relations` with what the tuning part of the sample says of statements.
+
+    Where both speak of one, it holds if both say so.
+
+    Args:
+        labelled: Table `labelled_relations`.
+        pairs: Table `calibration_pairs`.
+        relations: Table `relations` or `mapped_relations`.
+    """
+    if not pairs["tunes"].any():
+        return labelled
+    source = pl.coalesce("source_kind_id", pl.concat_str(pl.lit("purpose:"), "rationale_id"))
+    about = relations.unique("relation_id").select("relation_id", "model", source=source)
+    tuning = (
+        pairs.filter("tunes")
+        .group_by("relation_id")
+        .agg(
+            holds=pl.col("holds").all(),
+            reason=pl.col("reason").drop_nulls().sort().first(),
+            n_labels=pl.col("n_labels").sum(),
+            is_conflicting=pl.col("holds").n_unique() > 1,
+            teaches=pl.lit(value=True),
+            wrong_target_ids=pl.lit([], pl.List(pl.String)),
+        )
+    )
+    said = pl.concat([labelled, LABELLED_RELATIONS.conform(tuning.join(about, on="relation_id"))])
+    return LABELLED_RELATIONS.conform(
+        said.group_by("relation_id", maintain_order=True).agg(
+            pl.col("model", "source").first(),
+            pl.col("holds").all(),
+            pl.col("reason").drop_nulls().first(),
+            pl.col("n_labels").sum(),
+            is_conflicting=pl.col("is_conflicting").any() | (pl.col("holds").n_unique() > 1),
+            teaches=pl.col("teaches").all(),
+            wrong_target_ids=pl.col("wrong_target_ids").list.explode().drop_nulls().unique().sort(),
+        )
     )
 
 
@@ -229,7 +281,7 @@ def _found(sample: pl.DataFrame, mapped: pl.DataFrame) -> pl.DataFrame:
     return whole.sort("relation_id").unique(key, keep="first", maintain_order=True)
 
 
-def _verdicts(found: pl.DataFrame) -> pl.DataFrame:
+def _verdicts(found: pl.DataFrame, tuning_draws: int) -> pl.DataFrame:
     is_right = pl.col("holds") & (pl.col("fit") > 0)
     verdicts = found.group_by("relation_id", "target_kind_id").agg(
         pl.col("draw").first(),
@@ -239,6 +291,7 @@ def _verdicts(found: pl.DataFrame) -> pl.DataFrame:
         reason=pl.col("reason").drop_nulls().sort().first(),
         n_labels=pl.len(),
         is_conflicting=is_right.n_unique() > 1,
+        tunes=pl.col("draw").first() < tuning_draws,
     )
     return CALIBRATION_PAIRS.conform(verdicts)
 

@@ -46,6 +46,7 @@ def pairs(*, sampled: int, seed: int = 0, quality: float = 0.985, n: int = N) ->
             "truth": holds,
             "is_right": pl.Series(verdict, dtype=pl.Boolean),
             "holds": pl.Series(verdict, dtype=pl.Boolean),
+            "tunes": [False] * n,
         }
     )
 

@@ -11,11 +11,18 @@ from numpy.typing import NDArray
 from pkgraph.acceptance.bounds import clopper_pearson, design_effect, most_wrong
 from pkgraph.acceptance.thresholds import (
     Pairs,
+    Sample,
     Step,
+    Tuning,
     loosest_rate,
     loosest_that_holds,
-    rates,
+    planned_walk,
+    rates_of,
+    spaced,
+    step_at,
     steps_of,
+    walk,
+    walked_rates,
 )
 
 Floats = NDArray[np.float64]
@@ -72,7 +79,7 @@ def drawn(score: Floats, is_wrong: Bools, n: int, random: np.random.Generator) -
     is_sampled = np.zeros(score.size, dtype=bool)
     is_sampled[random.choice(score.size, n, replace=False)] = True
     found = is_wrong & is_sampled
-    return Pairs(score, is_sampled, found, found)
+    return Pairs(score, is_sampled, found, found, np.zeros(score.size, dtype=bool))
 
 
 def published(pairs: Pairs, is_wrong: Bools, threshold: float) -> float:
@@ -141,20 +148,17 @@ def test_thresholds_follow_from_the_scores_and_equal_scores_are_not_parted() -> 
     score = np.array([0.9, 0.8, 0.8, 0.8, 0.7, 0.6])
     no, yes = np.zeros(6, dtype=bool), np.ones(6, dtype=bool)
 
-    found = steps_of(Pairs(score, yes, no, no), DELTA, 3)
+    found = steps_of(Pairs(score, yes, no, no, no), DELTA, 3)
 
     assert [(step.threshold, step.size) for step in found] == [(0.8, 4), (0.6, 6)]
-    assert steps_of(Pairs(score[:0], no[:0], no[:0], no[:0]), DELTA) == []
+    assert steps_of(Pairs(score[:0], no[:0], no[:0], no[:0], no[:0]), DELTA) == []
 
 
 def test_a_sample_without_an_error_claims_all_of_a_good_population_and_nothing_where_it_is_small() -> None:
     score, nothing = np.linspace(0.5, 1, 1000), np.zeros(1000, dtype=bool)
-    good = loosest_that_holds(
-        steps_of(Pairs(score, np.arange(1000) % 10 == 0, nothing, nothing), DELTA), ALPHA
-    )
-    small = loosest_that_holds(
-        steps_of(Pairs(score, np.arange(1000) % 50 == 0, nothing, nothing), DELTA), ALPHA
-    )
+    tenth, few = np.arange(1000) % 10 == 0, np.arange(1000) % 50 == 0
+    good = loosest_that_holds(steps_of(Pairs(score, tenth, nothing, nothing, nothing), DELTA), ALPHA)
+    small = loosest_that_holds(steps_of(Pairs(score, few, nothing, nothing, nothing), DELTA), ALPHA)
 
     assert good is not None
     assert (good.size, good.errors) == (1000, 0)
@@ -173,8 +177,8 @@ def test_pairs_to_come_count_alike_draws_as_fewer_and_are_bounded_for_themselves
     score = np.linspace(0.99, 0.89, 4000).round(3)
     # Prompts of two pairs are wrong as a whole, from 1 % of them among the surest to 12 %.
     is_wrong = np.repeat(random.random(2000) < np.linspace(0.01, 0.12, 2000), 2)
-    held = loosest_rate(score, is_wrong, np.arange(4000) // 2, ALPHA, DELTA)
-    alone = loosest_rate(score, is_wrong, np.arange(4000), ALPHA, DELTA)
+    held = loosest_rate(rates_of(Sample(score, is_wrong, np.arange(4000) // 2), DELTA), ALPHA)
+    alone = loosest_rate(rates_of(Sample(score, is_wrong, np.arange(4000)), DELTA), ALPHA)
 
     assert held is not None
     assert alone is not None
@@ -186,5 +190,125 @@ def test_pairs_to_come_count_alike_draws_as_fewer_and_are_bounded_for_themselves
 def test_no_rate_is_claimed_where_every_other_pair_is_wrong() -> None:
     score, wrong = np.linspace(0.5, 1, 500), np.arange(500) % 2 == 0
 
-    assert loosest_rate(score, wrong, np.arange(500), ALPHA, DELTA) is None
-    assert len(list(rates(score, wrong, np.arange(500), DELTA))) == 10
+    found = rates_of(Sample(score, wrong, np.arange(500)), DELTA)
+
+    assert loosest_rate(found, ALPHA) is None
+    assert len(found) == 10
+
+
+def two_samples(
+    score: Floats, is_wrong: Bools, n_tuning: int, n: int, random: np.random.Generator
+) -> tuple[Pairs, Tuning, Bools]:
+    """The draw in two parts: what the first found wrong is out, what it found right is known.
+
+    The third of the results: which of the pairs are wrong, for whoever knows the truth.
+    """
+    order = random.permutation(score.size)
+    is_tuning, is_sampled = np.zeros((2, score.size), dtype=bool)
+    is_tuning[order[:n_tuning]], is_sampled[order[n_tuning : n_tuning + n]] = True, True
+    stays = ~(is_tuning & is_wrong)
+    found = (is_sampled & is_wrong)[stays]
+    pairs = Pairs(score[stays], is_sampled[stays], found, found, is_tuning[stays])
+    tuning = Tuning(score[is_tuning], is_wrong[is_tuning], n / (score.size - n_tuning))
+    return pairs, tuning, is_wrong[stays]
+
+
+def without_a_bound(pairs: Pairs) -> float:
+    """The loosest threshold at which the sample's own share of errors says that it holds."""
+    steps = [step_at(pairs, threshold, DELTA) for threshold in spaced(pairs.score, 20)]
+    return min(
+        (
+            step.threshold
+            for step in steps
+            if step.n and step.errors / step.n * step.size - step.refused <= ALPHA * step.n_published
+        ),
+        default=1.0,
+    )
+
+
+def simulated_in_two(score: Floats, is_wrong: Bools, n_tuning: int, n: int) -> tuple[float, float, float]:
+    """As `simulated`, where the first part of the draw tunes and the second certifies."""
+    random = np.random.default_rng(0)
+    claims = false = naive = 0
+    for _ in range(N_DRAWS):
+        pairs, tuning, truth = two_samples(score, is_wrong, n_tuning, n, random)
+        thresholds = planned_walk(pairs, tuning, DELTA)
+        held = loosest_that_holds(walk(pairs, thresholds, alpha=ALPHA, delta=DELTA), ALPHA)
+        claims += held is not None
+        false += held is not None and published(pairs, truth, held.threshold) > ALPHA
+        naive += published(pairs, truth, without_a_bound(pairs)) > ALPHA
+    return claims / N_DRAWS, false / N_DRAWS, naive / N_DRAWS
+
+
+def test_in_2000_draws_of_two_parts_the_claim_is_rarely_false_and_one_without_a_bound_often() -> None:
+    claims, false, naive = simulated_in_two(*world(1_200, seed=7), n_tuning=240, n=240)
+
+    assert claims > 0.5
+    assert false <= DELTA
+    assert naive > 2 * DELTA
+
+
+def test_a_walk_is_rarely_false_where_every_threshold_is_as_bad_as_may_be() -> None:
+    """The level is used up: wherever it begins, as many are wrong as just make the claim false."""
+    score = np.linspace(0.99, 0.95, 600).round(3)
+    is_wrong = np.arange(600) % 11 == 0
+
+    _, false, naive = simulated_in_two(score, is_wrong, n_tuning=100, n=240)
+
+    assert 0.01 < false <= DELTA
+    assert false < naive
+
+
+def test_a_walk_goes_on_by_what_stood_before_the_sample_and_claims_with_what_it_kept_out() -> None:
+    step = Step(threshold=0.9, size=900, n=300, errors=15, refused=20, most_wrong=60, known=100)
+
+    assert not step.goes_on(0.05)  # 60 of 1 000
+    assert step.holds(0.05)  # 40 of 980
+    assert Step(threshold=0.9, size=900, n=300, errors=9, refused=9, most_wrong=50, known=100).goes_on(0.05)
+
+
+def test_a_sample_that_takes_known_pairs_out_and_hardly_any_other_claims_nothing() -> None:
+    step = Step(0.9, size=900, n=300, errors=1, refused=1, most_wrong=10, known=100, known_refused=20)
+
+    assert step.bound < 0.05
+    assert not step.holds(0.05)
+
+
+def test_a_walk_ends_at_the_first_threshold_that_it_may_not_pass() -> None:
+    score = np.repeat(np.linspace(0.99, 0.80, 20), 100)
+    no = np.zeros(2000, dtype=bool)
+    is_sampled = np.arange(2000) % 2 == 0
+    # The eleventh hundred is wrong, and nothing behind it.
+    wrong = is_sampled & (np.arange(2000) // 100 == 10)
+    reached = walk(Pairs(score, is_sampled, wrong, wrong, no), spaced(score, 20), alpha=ALPHA, delta=DELTA)
+
+    assert [step.size for step in reached] == [100 * n for n in range(1, 12)]
+    assert loosest_that_holds(reached, ALPHA) is not None
+
+
+def test_a_walk_begins_where_the_earlier_sample_foretells_the_least_bound() -> None:
+    score = np.linspace(0.5, 1, 1000)
+    no = np.zeros(1000, dtype=bool)
+    pairs = Pairs(score, np.arange(1000) % 4 == 0, no, no, no)
+    # Of the surest fifth a quarter is wrong, of the others hardly any.
+    earlier = np.linspace(0.5, 1, 200)
+    tuning = Tuning(earlier, (earlier > 0.9) & (np.arange(200) % 4 == 0), 0.25)
+    thresholds = planned_walk(pairs, tuning, DELTA)
+
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert thresholds[0] < 0.9
+    assert planned_walk(Pairs(score[:0], no[:0], no[:0], no[:0], no[:0]), tuning, DELTA) == []
+
+
+def test_pairs_to_come_are_walked_by_the_earlier_samples_order_at_full_delta() -> None:
+    random = np.random.default_rng(0)
+    score = np.linspace(0.99, 0.89, 2000).round(3)
+    is_wrong = random.random(2000) < np.linspace(0.01, 0.12, 2000)
+    halves = [Sample(score[part::2], is_wrong[part::2], np.arange(1000)) for part in (0, 1)]
+    walked = loosest_rate(walked_rates(*halves, alpha=ALPHA, delta=DELTA), ALPHA)
+    at_once = loosest_rate(rates_of(halves[0], DELTA), ALPHA)
+
+    assert walked is not None
+    assert at_once is not None
+    assert walked.bound <= ALPHA
+    assert walked.threshold <= at_once.threshold
