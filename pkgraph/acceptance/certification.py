@@ -24,7 +24,7 @@ from pkgraph.acceptance.thresholds import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class Certification:
     Attributes:
         certificate: None where no threshold holds.
         reason: Why there is none; "" where there is one.
-        curve: The thresholds of all pairs of the frame that were tried: columns threshold, n, errors,
-            n_published, most_wrong, bound (on what is published there), kept_share.
+        curve: The thresholds of all pairs of the frame that were tried, each with the bound that it has by
+            itself: columns threshold, n, errors, n_published, most_wrong, bound, kept_share.
     """
 
     certificate: Certificate | None
@@ -133,7 +133,8 @@ def _is_wrong_by(part: str) -> pl.Expr:
 def _part(pairs: pl.DataFrame, promise: Promise) -> Part:
     # Pairs yet to come have no reviewer: those that one kept out of the frame count among their errors.
     beyond = _beyond(pairs.filter("is_open"), promise)
-    found = loosest_that_holds(_steps(pairs, promise), promise.alpha)
+    tried = _tried(pairs, promise)
+    found = loosest_that_holds(tried.steps, promise.alpha)
     if found is None:
         return Part(promise.alpha, promise.delta, None, 0, 0, 0, 0, 0, 0.0, beyond=None)
     return Part(
@@ -144,20 +145,28 @@ def _part(pairs: pl.DataFrame, promise: Promise) -> Part:
         errors=found.errors,
         n_refused=found.refused + found.known_refused,
         n_published=found.n_published,
-        most_wrong=found.left,
+        most_wrong=tried.left_at(found),
         kept_share=_kept(found, pairs),
         beyond=beyond,
         n_known=found.known - found.known_refused,
     )
 
 
-def _steps(pairs: pl.DataFrame, promise: Promise) -> list[Step]:
-    """The thresholds that are tried: a walk where an earlier sample says from where, else ten at once."""
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """The thresholds that were tried, and how many wrong ones may be left at one of them."""
+
+    steps: list[Step]
+    left_at: Callable[[Step], int]
+
+
+def _tried(pairs: pl.DataFrame, promise: Promise) -> _Tried:
+    """A walk where an earlier sample says from where, else ten thresholds at once."""
     published = pairs.filter("is_publishable")
     arrays = _arrays(published.filter(~pl.col("is_out")))
     earlier = published.filter("is_tuning")
     if earlier.is_empty():
-        return steps_of(arrays, promise.delta)
+        return _Tried(steps_of(arrays, promise.delta), lambda step: step.left)
     left = pairs.height - int(pairs["is_tuning"].sum())
     tuning = Tuning(
         earlier["probability"].to_numpy(),
@@ -165,7 +174,8 @@ def _steps(pairs: pl.DataFrame, promise: Promise) -> list[Step]:
         sampled_share=int(pairs["is_sampled"].sum()) / max(left, 1),
     )
     thresholds = planned_walk(arrays, tuning, promise.delta)
-    return walk(arrays, thresholds, alpha=promise.alpha, delta=promise.delta)
+    walked = walk(arrays, thresholds, alpha=promise.alpha, delta=promise.delta)
+    return _Tried(walked.reached, walked.left_at)
 
 
 def _kept(step: Step, pairs: pl.DataFrame) -> float:
@@ -217,6 +227,6 @@ def _curve(frame: pl.DataFrame, promise: Promise) -> pl.DataFrame:
             "bound": step.bound,
             "kept_share": _kept(step, frame),
         }
-        for step in _steps(frame, promise)
+        for step in _tried(frame, promise).steps
     ]
     return pl.DataFrame(rows, schema=_CURVE)

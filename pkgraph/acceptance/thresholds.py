@@ -19,6 +19,10 @@ threshold depends on r, which no hypothesis may that stands before the sample. S
 reached *holds* if (U - r) / published <= alpha. Let T be the first threshold of the walk at which more than
 alpha (known + N) are wrong. Before T no claim can be false. A false claim at T, and going on past T, both
 need U to be less than the truth at T: a chance of at most delta. So no more often is any claim false.
+
+What a walk claims is alpha, at whichever threshold of those that hold. More can be said where it reached
+its last one, which is fixed: there U is a bound at delta of one threshold that nothing chose, and since a
+stricter set is a part of it, no more than U - r wrong pairs are left at any threshold.
 """
 
 from __future__ import annotations
@@ -42,6 +46,8 @@ Bools = NDArray[np.bool_]
 N_THRESHOLDS = 10
 N_STEPS = 20
 """Thresholds that a walk may choose its beginning from: a twentieth of the pairs apart."""
+LEAST_THRESHOLD = 0.5
+"""Below, a pair is rather wrong than right and stays out, however many wrong ones a promise has room for."""
 # So that 0.05 * 100 is 5 in floating point too.
 _EPSILON = 1e-6
 
@@ -161,9 +167,10 @@ def steps_of(pairs: Pairs, delta: float, n_thresholds: int = N_THRESHOLDS) -> li
     return [step_at(pairs, one, delta / n_thresholds) for one in spaced(pairs.score, n_thresholds)]
 
 
-def loosest_that_holds(steps: list[Step], alpha: float) -> Step | None:
+def loosest_that_holds(steps: Iterable[Step], alpha: float) -> Step | None:
     """The step that publishes most while at most alpha of it is wrong; None where none does."""
-    return max((step for step in steps if step.holds(alpha)), key=lambda step: step.size, default=None)
+    held = (step for step in steps if step.threshold >= LEAST_THRESHOLD and step.holds(alpha))
+    return max(held, key=lambda step: step.size, default=None)
 
 
 def planned_walk(pairs: Pairs, tuning: Tuning, delta: float) -> list[float]:
@@ -183,14 +190,35 @@ def _foretold(pairs: Pairs, tuning: Tuning, threshold: float, delta: float) -> f
     return most_wrong(round(float(tuning.is_wrong[above].mean()) * n), n, size, delta) / (size + known)
 
 
-def walk(pairs: Pairs, thresholds: list[float], *, alpha: float, delta: float) -> list[Step]:
-    """The steps that the walk reaches; the last that holds may be claimed."""
-    reached = []
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What a walk came to.
+
+    Attributes:
+        reached: Its steps, strict to loose; any of them that holds may be claimed.
+        is_whole: It reached the last of its thresholds, and that holds.
+        alpha: Share that it claims.
+    """
+
+    reached: list[Step]
+    is_whole: bool
+    alpha: float
+
+    def left_at(self, step: Step) -> int:
+        """Wrong pairs among those that are published at a step, at most."""
+        claimed = int(self.alpha * step.n_published + _EPSILON)
+        return min(claimed, self.reached[-1].left) if self.is_whole else claimed
+
+
+def walk(pairs: Pairs, thresholds: list[float], *, alpha: float, delta: float) -> Walk:
+    """From strict to loose, as far as it may go."""
+    reached: list[Step] = []
     for threshold in thresholds:
         reached.append(step_at(pairs, threshold, delta))
         if not reached[-1].goes_on(alpha):
             break
-    return reached
+    is_whole = bool(reached) and len(reached) == len(thresholds) and reached[-1].holds(alpha)
+    return Walk(reached, is_whole, alpha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,4 +279,5 @@ def walked_rates(sample: Sample, earlier: Sample, *, alpha: float, delta: float)
 
 def loosest_rate(rates: Iterable[Rate], alpha: float) -> Rate | None:
     """The rate of most pairs of which at most alpha is wrong; None where there is none."""
-    return max((rate for rate in rates if rate.bound <= alpha), key=lambda rate: rate.n, default=None)
+    held = (rate for rate in rates if rate.threshold >= LEAST_THRESHOLD and rate.bound <= alpha)
+    return max(held, key=lambda rate: rate.n, default=None)

@@ -124,6 +124,71 @@ def test_where_no_threshold_holds_there_is_no_certificate_but_a_reason(judged: p
     assert policy_from(found).why_uncertified == found.reason
 
 
+def in_two_parts(*, tuned: int, sampled: int, quality: float = 0.985) -> pl.DataFrame:
+    """As `pairs`; the first of the judged ones in a random order tuned."""
+    judged = pairs(sampled=tuned + sampled, quality=quality)
+    places = np.flatnonzero(judged["is_right"].is_not_null().to_numpy())
+    first = np.random.default_rng(1).permutation(places)[:tuned]
+    return judged.with_columns(tunes=np.isin(np.arange(N), first))
+
+
+def test_what_the_tuning_part_knows_is_published_and_counts_as_right() -> None:
+    judged = in_two_parts(tuned=800, sampled=800)
+    found = certified(judged).certificate
+    assert found is not None
+    part = found.parts[OTHERS]
+    out = published(judged, found.threshold)
+
+    assert (found.n_labels, found.n_tuning, found.n_frame) == (800, 800, N)
+    assert out.height == part.n_published
+    assert (~out["truth"]).sum() <= part.most_wrong
+    assert part.n_known == out.filter("tunes").height > 0
+    assert (
+        part.n
+        == judged.filter(
+            (pl.col("probability") >= found.threshold)
+            & pl.col("is_right").is_not_null()
+            & ~pl.col("tunes")
+            & ~is_out()
+        ).height
+    )
+    assert Certificate.from_record(found.to_record()) == found
+
+
+def is_out() -> pl.Expr:
+    """Its statement was found false by the tuning part."""
+    return (pl.col("tunes") & ~pl.col("holds")).fill_null(value=False).any().over("relation_id")
+
+
+def test_the_tuning_part_alone_certifies_nothing() -> None:
+    found = certified(in_two_parts(tuned=800, sampled=0))
+
+    assert found.certificate is None
+    assert "no calibration labels" in found.reason
+
+
+def test_an_earlier_part_lets_more_be_kept_than_the_certifying_one_alone() -> None:
+    both = certified(in_two_parts(tuned=800, sampled=800)).certificate
+    alone = certified(pairs(sampled=800)).certificate
+
+    assert both is not None
+    assert alone is not None
+    assert both.threshold <= alone.threshold
+    assert both.n_published > alone.n_published
+
+
+def test_a_pair_judged_right_whose_statement_was_judged_false_counts_as_wrong() -> None:
+    judged = pairs(sampled=1_600, quality=1.0)
+    # Both pairs of ten statements were drawn, and an annotator says of one of the two that it does not hold.
+    both = judged.filter((pl.col("is_right").count() == 2).over("relation_id"), pl.col("probability") > 0.95)
+    named = both["relation_id"].unique().sort()[:10].implode()
+    is_it = pl.col("relation_id").is_in(named) & (pl.col("target_kind_id") == "k0")
+    verdicts = [pl.when(is_it).then(pl.lit(value=False)).otherwise(n).alias(n) for n in ("is_right", "holds")]
+    agreed, mixed = certified(judged).curve, certified(judged.with_columns(verdicts)).curve
+
+    assert mixed["errors"][-1] == agreed["errors"][-1] + 20
+
+
 def test_a_relation_type_with_a_promise_of_its_own_is_certified_apart() -> None:
     judged = pairs(sampled=1_600)
     promises = Promises(Promise(), {"substitute": Promise(alpha=0.1, delta=0.02)})

@@ -233,9 +233,12 @@ def simulated_in_two(score: Floats, is_wrong: Bools, n_tuning: int, n: int) -> t
     for _ in range(N_DRAWS):
         pairs, tuning, truth = two_samples(score, is_wrong, n_tuning, n, random)
         thresholds = planned_walk(pairs, tuning, DELTA)
-        held = loosest_that_holds(walk(pairs, thresholds, alpha=ALPHA, delta=DELTA), ALPHA)
+        walked = walk(pairs, thresholds, alpha=ALPHA, delta=DELTA)
+        held = loosest_that_holds(walked.reached, ALPHA)
         claims += held is not None
-        false += held is not None and published(pairs, truth, held.threshold) > ALPHA
+        if held is not None:
+            is_out = (pairs.score < held.threshold) | pairs.is_refused
+            false += truth[~is_out].sum() > walked.left_at(held)
         naive += published(pairs, truth, without_a_bound(pairs)) > ALPHA
     return claims / N_DRAWS, false / N_DRAWS, naive / N_DRAWS
 
@@ -280,10 +283,35 @@ def test_a_walk_ends_at_the_first_threshold_that_it_may_not_pass() -> None:
     is_sampled = np.arange(2000) % 2 == 0
     # The eleventh hundred is wrong, and nothing behind it.
     wrong = is_sampled & (np.arange(2000) // 100 == 10)
-    reached = walk(Pairs(score, is_sampled, wrong, wrong, no), spaced(score, 20), alpha=ALPHA, delta=DELTA)
+    walked = walk(Pairs(score, is_sampled, wrong, wrong, no), spaced(score, 20), alpha=ALPHA, delta=DELTA)
 
-    assert [step.size for step in reached] == [100 * n for n in range(1, 12)]
-    assert loosest_that_holds(reached, ALPHA) is not None
+    assert [step.size for step in walked.reached] == [100 * n for n in range(1, 12)]
+    assert not walked.is_whole
+    # It claims alpha and no more, whatever the bound of that threshold alone is.
+    assert walked.left_at(walked.reached[-2]) == 50 > walked.reached[-2].left
+
+
+def test_a_walk_to_its_end_bounds_what_is_wrong_at_every_threshold_by_what_is_at_the_end() -> None:
+    score = np.repeat(np.linspace(0.99, 0.80, 20), 100)
+    no, is_sampled = np.zeros(2000, dtype=bool), np.arange(2000) % 2 == 0
+    wrong = is_sampled & (np.arange(2000) % 200 == 0)
+    thresholds = spaced(score, 20)[1:]
+    walked = walk(Pairs(score, is_sampled, wrong, wrong, no), thresholds, alpha=ALPHA, delta=DELTA)
+
+    assert walked.is_whole
+    assert {walked.left_at(step) for step in walked.reached[10:]} == {walked.reached[-1].left}
+    # 5 % of the 199 that the strictest set publishes: fewer than may be wrong at the end.
+    assert walked.left_at(walked.reached[0]) == 9 < walked.reached[-1].left
+
+
+def test_what_is_rather_wrong_than_right_is_not_claimed_however_good_the_bound() -> None:
+    score, no = np.linspace(0.3, 1, 700), np.zeros(700, dtype=bool)
+    steps = steps_of(Pairs(score, np.arange(700) % 2 == 0, no, no, no), DELTA)
+    held = loosest_that_holds(steps, ALPHA)
+
+    assert steps[-1].holds(ALPHA)
+    assert held is not None
+    assert 0.5 <= held.threshold < 0.6
 
 
 def test_a_walk_begins_where_the_earlier_sample_foretells_the_least_bound() -> None:

@@ -9,10 +9,18 @@ import polars as pl
 import pytest
 
 from pkgraph.errors import InputError, SettingsError
-from pkgraph.labels import CalibrationSet, frame_of, join_calibration, read_calibration_labels, read_frame
+from pkgraph.labels import (
+    CalibrationSet,
+    frame_of,
+    join_calibration,
+    read_calibration_labels,
+    read_frame,
+    with_tuning,
+)
 from pkgraph.labels.reading import statement_key
 from pkgraph.settings import settings_from
-from tests.gate_data import GOOD, mapped, relation
+from pkgraph.tables import LABELLED_RELATIONS
+from tests.gate_data import GOOD, label, mapped, relation
 
 COLUMNS = (
     "prompt_id", "model", "position", "statement", "target_kind_id",
@@ -30,13 +38,16 @@ def line(place: int, draw: int | None = None, **changes: Any) -> dict[str, objec
     return found | {"statement": statement_key(*texts)} | verdict | changes
 
 
-def sample(folder: Path, *lines: dict[str, object], frame: pl.DataFrame | None = None) -> CalibrationSet:
+def sample(
+    folder: Path, *lines: dict[str, object], frame: pl.DataFrame | None = None, tuning_draws: int = 0
+) -> CalibrationSet:
     path = folder / "sample.tsv"
     body = ["\t".join(str(row[name]) for name in COLUMNS) for row in lines]
     path.write_text("\n".join(["\t".join(COLUMNS), *body]), encoding="utf-8")
     read = read_calibration_labels(path)
     assert read.n_lines == read.labels.height + read.rejected.height == len(lines)
-    found = join_calibration(read.labels, frame_of(MAPPED) if frame is None else frame, MAPPED)
+    frame = frame_of(MAPPED) if frame is None else frame
+    found = join_calibration(read.labels, frame, MAPPED, tuning_draws=tuning_draws)
     assert int(found.pairs["n_labels"].sum()) + sum(found.unused.values()) == found.n_labels
     return found
 
@@ -59,6 +70,43 @@ def test_annotators_who_differ_make_it_wrong_and_their_agreement_is_reported(tmp
     assert found.pairs["is_conflicting"].to_list().count(True) == 1
     assert (found.agreement_holds.n, found.agreement_holds.share) == (2, 0.5)
     assert found.agreement_fit.share == 1.0
+
+
+def test_the_first_draws_tune_and_say_of_statements_what_the_classifier_learns(tmp_path: Path) -> None:
+    lines = [line(0), line(1, holds=0, reason="vague"), line(2), line(3, holds=0, reason="vague")]
+    found = sample(tmp_path, *lines, tuning_draws=2)
+    filed = LABELLED_RELATIONS.conform(
+        pl.DataFrame([label(ROWS[0], holds=False), label(ROWS[2], holds=True)], LABELLED_RELATIONS.schema)
+    )
+    taught = with_tuning(filed, found.pairs, MAPPED)
+    holds = dict(taught.select("relation_id", "holds").iter_rows())
+
+    assert found.pairs.sort("draw")["tunes"].to_list() == [True, True, False, False]
+    # Where both speak both must say so; what certifies is not heard.
+    assert holds == {
+        ROWS[0]["relation_id"]: False,
+        ROWS[1]["relation_id"]: False,
+        ROWS[2]["relation_id"]: True,
+    }
+    assert taught.filter(relation_id=ROWS[0]["relation_id"])["is_conflicting"].to_list() == [True]
+    assert taught["teaches"].all()
+
+
+def test_without_a_tuning_part_the_sample_teaches_nothing(tmp_path: Path) -> None:
+    found = sample(tmp_path, line(0), line(1))
+    filed = LABELLED_RELATIONS.empty()
+
+    assert not found.pairs["tunes"].any()
+    assert with_tuning(filed, found.pairs, MAPPED).equals(filed)
+
+
+def test_what_may_not_teach_does_not_because_the_sample_says_the_same(tmp_path: Path) -> None:
+    found = sample(tmp_path, line(0), tuning_draws=1)
+    audited = LABELLED_RELATIONS.conform(
+        pl.DataFrame([label(ROWS[0], holds=True) | {"teaches": False}], LABELLED_RELATIONS.schema)
+    )
+
+    assert with_tuning(audited, found.pairs, MAPPED)["teaches"].to_list() == [False]
 
 
 def test_the_sample_ends_before_the_first_draw_that_nobody_judged(tmp_path: Path) -> None:
