@@ -12,11 +12,12 @@ import polars as pl
 
 from checks.expectations import Outcome, own_part, ranges, validate
 from checks.gate import category_gate
+from pkg_assets.judged import judgement_as_made
 from pkg_assets.knowledge import drift_of_scored
 from pkg_assets.partitions import CATEGORIES, category_keys
 from pkgraph import tables
 from pkgraph.tables import MAPPED_RELATIONS, SCORED_RELATIONS, Table
-from resources.artifacts import JUDGEMENT, Artifacts
+from resources.artifacts import Artifacts
 from resources.graph_store import GraphStore
 from resources.shop import Shop
 from resources.table_store import TableStore
@@ -175,9 +176,7 @@ def the_gate_of_the_category_is_open(
     artifacts: Artifacts,
 ) -> dg.AssetCheckResult:
     """The suite of the table and the gate's own rules, by which `accepted_relations` judges once more."""
-    from pkgraph.acceptance.judgement import Judgement
-
-    judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
+    judgement = judgement_as_made(context.instance, artifacts)
     drift = drift_of_scored(tables, category_keys(context.instance), scored_relations, judgement)
     gate = category_gate(scored_relations, judgement, drift)
     rules = [Outcome(name, n, gate.broken.get(name, 0 if n else 1)) for name, n in gate.evaluated.items()]

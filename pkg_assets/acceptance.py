@@ -4,12 +4,13 @@ import dagster as dg
 import polars as pl
 
 from checks.gate import category_gate
+from pkg_assets.judged import judgement_as_made
 from pkg_assets.knowledge import drift_of_scored, price_of
 from pkg_assets.partitions import CATEGORIES, category_keys
 from pkg_assets.reporting import count_table, fingerprint, table_result, table_spec
 from pkg_assets.versions import ScoredFrom
 from pkgraph.tables import ACCEPTED_RELATIONS, SCORED_RELATIONS
-from resources.artifacts import JUDGEMENT, Artifacts
+from resources.artifacts import Artifacts
 from resources.table_store import TableStore
 
 GROUP = "gate"
@@ -22,6 +23,7 @@ GROUP = "gate"
     code_version="1",
 )
 def scored_relations(
+    context: dg.AssetExecutionContext,
     mapped_relations: pl.DataFrame,
     relation_evidence: pl.DataFrame,
     labelled_relations: pl.DataFrame,
@@ -29,9 +31,8 @@ def scored_relations(
     artifacts: Artifacts,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.acceptance import score_relations
-    from pkgraph.acceptance.judgement import Judgement
 
-    judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
+    judgement = judgement_as_made(context.instance, artifacts)
     scored = score_relations(
         mapped_relations,
         relation_evidence,
@@ -63,9 +64,8 @@ def accepted_relations(
     artifacts: Artifacts,
 ) -> dg.MaterializeResult[pl.DataFrame]:
     from pkgraph.acceptance import accept
-    from pkgraph.acceptance.judgement import Judgement
 
-    judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
+    judgement = judgement_as_made(context.instance, artifacts)
     drift = drift_of_scored(tables, category_keys(context.instance), scored_relations, judgement)
     gate = category_gate(scored_relations, judgement, drift)
     if not gate.is_open:

@@ -13,6 +13,7 @@ from checks.gate import candidate_gate
 from pkg_assets.accepted import accepted_as_judged
 from pkg_assets.changes import changes_since
 from pkg_assets.inputs import fingerprints
+from pkg_assets.judged import judgement_as_made
 from pkg_assets.knowledge import kind_index_of
 from pkg_assets.partitions import category_keys
 from pkg_assets.reporting import OWNERS, fingerprint, markdown_table
@@ -26,7 +27,7 @@ from pkgraph.recommend import Graph
 from pkgraph.recommend.showcase import showcase
 from pkgraph.snapshot import Published, claim_of
 from resources.answer_ledger import AnswerLedger
-from resources.artifacts import JUDGEMENT, Artifacts
+from resources.artifacts import Artifacts
 from resources.clock import Clock
 from resources.graph_store import GraphStore
 from resources.label_store import ReviewersLabels
@@ -83,7 +84,7 @@ def published_graph(
     from pkgraph.snapshot.compile import compile_graph
 
     settings = shop.settings()
-    judgement = Judgement.from_json(artifacts.read(JUDGEMENT))
+    judgement = judgement_as_made(context.instance, artifacts)
     keys = category_keys(context.instance)
     # Before the tables are read: what is accepted meanwhile shows as a difference, and is published next.
     merged = {**to_publish(context.instance, keys), "products": fingerprint(products)}
@@ -96,7 +97,8 @@ def published_graph(
     accepted = candidate.published
     inputs = {**fingerprints(settings), "classifier": judgement.classifier.content_hash}
     with label_store.open() as store:
-        verdicts = audit_labels(store)["is_right"]
+        certified = judgement.policy.certificate
+        verdicts = audit_labels(store, certified.sample if certified else "")["is_right"]
     certificate = _certificate(judgement, candidate, inputs, verdicts, config.accept_uncertified)
     with answer_ledger.open() as ledger:
         answers = ledger.totals().high_water_mark

@@ -526,6 +526,11 @@ AUDIT_DRAWS = Table(
         "n_population": Column(pl.Int64, "How many they were, each equally likely", low=1),
         "seed": Column(pl.String, "Of the random generator"),
         "created_at": Column(pl.String, "When it was drawn"),
+        "sample": Column(
+            pl.String,
+            "Sample whose certificate was published then; empty: it was published without one",
+            nullable=True,
+        ),
     },
     key=("draw",),
 )

@@ -117,6 +117,8 @@ class Certificate:
         fingerprints: Name of an input (classifier, mapping, models, promise, templates) to its key; a change
             of one voids the certificate.
         n_tuning: Pairs of the sample's earlier part, which trained and tuned.
+        sample: Key of the verdicts that certified. Audits that were drawn under it count, whatever else
+            changes meanwhile; those of a former sample do not.
     """
 
     parts: Mapping[str, Part]
@@ -126,6 +128,7 @@ class Certificate:
     assumptions: tuple[str, ...] = ASSUMPTIONS
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     n_tuning: int = 0
+    sample: str = ""
 
     @property
     def held(self) -> tuple[Part, ...]:
@@ -194,13 +197,15 @@ class Certificate:
             InputError: A number is missing or impossible, or a total is not that of the parts.
         """
         try:
-            fields = {name: record[name] for name in ("n_labels", "n_tuning", "n_frame", "label_source")}
+            fields = {name: record[name] for name in ("n_labels", "n_frame", "label_source")}
             parts = {name: _part(one) for name, one in record["parts"].items()}
             found = cls(
                 parts,
                 **fields,
                 assumptions=tuple(record["assumptions"]),
                 fingerprints=dict(record["fingerprints"]),
+                n_tuning=record["n_tuning"],
+                sample=record["sample"],
             )
             is_sound = bool(found.held) and all(part.is_sound for part in parts.values())
             if not is_sound or found.to_record() != dict(record):

@@ -76,6 +76,7 @@ def certify(
     promises: Promises,
     label_source: str,
     fingerprints: Mapping[str, str] | None = None,
+    sample: str = "",
 ) -> Certification:
     """The loosest threshold of each part at which its promise holds.
 
@@ -87,6 +88,7 @@ def certify(
         promises: What is promised of which relation types.
         label_source: Where the labels come from, in words.
         fingerprints: Inputs whose change voids the certificate.
+        sample: Key of the verdicts that certify.
     """
     frame = _judged(pairs.filter("is_in_frame"))
     n_labels = int(frame["is_sampled"].sum())
@@ -99,7 +101,13 @@ def certify(
     inputs = dict(fingerprints or {})
     n_tuning = int(frame["is_tuning"].sum())
     certificate = Certificate(
-        parts, n_labels, frame.height, label_source, fingerprints=inputs, n_tuning=n_tuning
+        parts,
+        n_labels,
+        frame.height,
+        label_source,
+        fingerprints=inputs,
+        n_tuning=n_tuning,
+        sample=sample,
     )
     curve = _curve(frame, promises.others)
     if not certificate.held:

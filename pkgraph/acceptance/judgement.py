@@ -41,7 +41,7 @@ class Judgement:
     @property
     def fingerprint(self) -> str:
         """Key of classifier and policy together."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+        return fingerprint_of(self.to_json())
 
     def to_json(self) -> str:
         certificate = self.policy.certificate
@@ -79,6 +79,11 @@ class Judgement:
         if certificate is not None and certificate.threshold != found.policy.threshold:
             raise InputError("The threshold is not the one that was certified.", remedy="Train it again.")
         return found
+
+
+def fingerprint_of(text: str) -> str:
+    """Key of the judgement in a document, without reading it: one judgement has one spelling."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _scores(values: object) -> tuple[float | None, ...]:
@@ -144,7 +149,13 @@ def make_judgement(
         certification = Certification(None, reason, empty)
     else:
         inputs = {**fingerprints, "classifier": classifier.content_hash}
-        certification = certify(pairs, promises=promises, label_source=label_source, fingerprints=inputs)
+        certification = certify(
+            pairs,
+            promises=promises,
+            label_source=label_source,
+            fingerprints=inputs,
+            sample=calibration.sample,
+        )
     covered = certified_scores(scored.filter(pl.col("answer").is_in(sorted(calibration.in_frame))))
     policy = policy_from(certification, covered)
     return Judging(Judgement(classifier, policy), judged, pairs, certification)

@@ -36,7 +36,7 @@ def _known(judged: pl.DataFrame) -> pl.DataFrame:
 
 
 def reliability_png(judged: pl.DataFrame) -> bytes:
-    """Share that holds against stated probability, in bins of equal mass, of the frame `Training.judged`."""
+    """Share that holds against the classifier's probability, in bins of equal mass, of `Training.judged`."""
     known = _known(judged)
     figure, axes = _axes()
     axes.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="perfect")
@@ -44,6 +44,7 @@ def reliability_png(judged: pl.DataFrame) -> bytes:
         bins = reliability(known["holds_probability"].to_numpy(), known["holds"].to_numpy())
         axes.plot(bins["mean_probability"], bins["holding_share"], marker="o", label=f"{known.height} labels")
     axes.set(xlabel="probability that it holds", ylabel="share that holds", xlim=(0, 1), ylim=(0, 1.02))
+    axes.set_title("Reliability, bins of equal mass")
     axes.legend(loc="upper left")
     return _png(figure)
 
@@ -58,16 +59,32 @@ def score_histogram_png(judged: pl.DataFrame, threshold: float | None = None) ->
     if threshold is not None:
         axes.axvline(threshold, color="black", linestyle="--", label=f"threshold {threshold:.2f}")
     axes.set(xlabel="probability that it holds", ylabel="labelled statements", xlim=(0, 1))
+    axes.set_title("Labelled statements by score")
     axes.legend(loc="upper center")
     return _png(figure)
 
 
 def kept_against_bound_png(certification: Certification, alpha: float) -> bytes:
-    """How much is kept at each bound that could be certified."""
+    """How much is kept at each threshold that was tried, against the bound that it has by itself."""
+    from matplotlib.ticker import PercentFormatter  # noqa: PLC0415
+
     figure, axes = _axes()
     curve = certification.curve.filter(pl.col("bound") < 1)
     axes.plot(curve["bound"], curve["kept_share"], marker=".", label="thresholds, strict to loose")
     axes.axvline(alpha, color="black", linestyle="--", label=f"alpha {alpha:.0%}")
-    axes.set(xlabel="bound on the wrong share", ylabel="true statements kept", ylim=(0, 1.02))
-    axes.legend(loc="lower right")
+    certificate = certification.certificate
+    if certificate is not None:
+        kept = curve.filter(threshold=certificate.threshold)["kept_share"]
+        claimed = [certificate.bound] * kept.len()
+        axes.plot(claimed, kept, "*", color="C3", markersize=12, label="what is certified")
+    axes.set(
+        xlabel="bound on the wrong share, each threshold by itself",
+        ylabel="right pairs kept",
+        xlim=(0, None),
+        ylim=(0, 1.02),
+    )
+    axes.set_title("Kept share against bound")
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.legend(loc="lower center")
     return _png(figure)

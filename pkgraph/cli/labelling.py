@@ -143,7 +143,7 @@ def queue(n: int, audit_share: float, out: Path | None, seed: int | None, *, as_
     from pkgraph.labels.queue import QUEUE_COLUMNS
     from pkgraph.labels.reviewing import next_to_review
 
-    published = _published_pairs()
+    published, sample = _published_pairs()
     with _store() as store:
         found = next_to_review(
             _home(),
@@ -153,6 +153,7 @@ def queue(n: int, audit_share: float, out: Path | None, seed: int | None, *, as_
             audit_share=audit_share,
             seed=secrets.randbits(63) if seed is None else seed,
             now=_now(),
+            sample=sample,
         ).select(QUEUE_COLUMNS)
     if found.is_empty():
         console.print("Nothing to review: nothing is scored yet, or all of it is labelled.")
@@ -169,17 +170,19 @@ def queue(n: int, audit_share: float, out: Path | None, seed: int | None, *, as_
     return 0
 
 
-def _published_pairs() -> pl.DataFrame:
-    """What is published now; nothing where nothing is."""
+def _published_pairs() -> tuple[pl.DataFrame, str]:
+    """What is published now, nothing where nothing is; and the sample that certified it, "" without one."""
     from pkgraph.snapshot import open_published
     from pkgraph.snapshot.edges import statements_of
     from pkgraph.tables import GRAPH_STATEMENTS
 
     try:
-        return statements_of(open_published(_home().graph))
+        served = open_published(_home().graph)
+        certificate = served.manifest.certificate or {}
+        return statements_of(served), str(certificate.get("sample", ""))
     except SnapshotError as error:
         errors.print(f"[yellow]no audit[/] {safe(error.what)}")
-        return GRAPH_STATEMENTS.empty()
+        return GRAPH_STATEMENTS.empty(), ""
 
 
 def _show_queue(found: pl.DataFrame) -> None:

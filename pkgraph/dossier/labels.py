@@ -38,7 +38,7 @@ def _files(home: Home) -> list[Path]:
     if not home.settings.exists():
         return []
     labels = read_settings(home.settings).labels
-    return [Path(path) for path in (labels.relations,) if path]
+    return [Path(path) for path in (labels.relations, labels.calibration) if path]
 
 
 def _in_file(path: Path, relation: dict[str, Any], mapped: pl.DataFrame) -> list[dict[str, Any]]:
@@ -58,6 +58,8 @@ def _in_file(path: Path, relation: dict[str, Any], mapped: pl.DataFrame) -> list
             "file": path.name,
             "annotator": label.annotator,
             "source": label.source,
+            "drawn": None if label.calibration_draw is None else "calibration",
+            "draw": label.calibration_draw,
             "target_kind_id": label.pair.target_kind_id,
             "holds": label.holds,
             "fit": label.fit,

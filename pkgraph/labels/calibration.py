@@ -73,6 +73,7 @@ class CalibrationSet:
         n_labels: Labels that came in; each is in a row of `pairs`, or counted in `unused`.
         n_drawn: Pairs of the random order up to the first that was not judged.
         unused: Reason to the number of labels that belong to no pair of the sample.
+        sample: Key of the verdicts that certify, however many of their pairs are still there; "": none do.
         agreement_holds, agreement_fit: Of annotators who judged the same pair.
     """
 
@@ -83,6 +84,7 @@ class CalibrationSet:
     unused: Mapping[str, int] = field(default_factory=dict)
     agreement_holds: Agreement = _UNKNOWN
     agreement_fit: Agreement = _UNKNOWN
+    sample: str = ""
 
     @classmethod
     def none(cls) -> CalibrationSet:
@@ -224,7 +226,13 @@ def join_calibration(
         unused={reason: n for reason, n in unused.items() if n},
         agreement_holds=_agreement(found, "holds"),
         agreement_fit=_agreement(found.with_columns(fits=pl.col("fit") > 0), "fits"),
+        sample=_key(sample.filter(pl.col("draw") >= tuning_draws)),
     )
+
+
+def _key(certifying: pl.DataFrame) -> str:
+    rows = certifying.sort(CALIBRATION_LABELS.key).select("draw", "annotator", "holds", "fit").rows()
+    return content_key("sample", *map(repr, rows)) if rows else ""
 
 
 def with_tuning(labelled: pl.DataFrame, pairs: pl.DataFrame, relations: pl.DataFrame) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from pkgraph.labels.queue import (
     with_statement,
     with_text,
 )
-from pkgraph.labels.standing import audit_labels, pair_verdicts, standing_labels
+from pkgraph.labels.standing import audit_labels, draws_under, pair_verdicts, standing_labels
 from pkgraph.stored import read_table
 from pkgraph.tables import ACCEPTED_RELATIONS, KINDS, MAPPED_RELATIONS, RELATIONS, SCORED_RELATIONS
 
@@ -45,7 +45,7 @@ class Stats:
         conflicts: Pairs on which reviewers differ, as `pair_verdicts` has them.
         agreement: Of every two annotators of a statement, on whether it holds.
         n_draws: Pairs the audit has drawn.
-        audited: Table `audit_labels`.
+        audited: Table `audit_labels` under the certificate that was drawn under last.
     """
 
     n_rows: int
@@ -90,6 +90,7 @@ def next_to_review(
     audit_share: float,
     seed: int,
     now: str,
+    sample: str,
 ) -> pl.DataFrame:
     """The queue: `queue_of` the most informative pairs and of the random audit, which is drawn on as needed.
 
@@ -101,10 +102,11 @@ def next_to_review(
         audit_share: Share 0-1 of them that is drawn at random.
         seed: Of new draws.
         now: When they are drawn, ISO 8601.
+        sample: Key of the sample that certified what is published; "" where it is uncertified.
     """
     standing = standing_labels(store.history())
     n_audits = round(n * audit_share)
-    audits = _audits(home, store, published, standing, n=n_audits, seed=seed, now=now)
+    audits = _audits(home, store, published, standing, n=n_audits, seed=seed, now=now, sample=sample)
     # The audit may have drawn what would be chosen; another pair takes its place among the chosen.
     chosen = most_informative(
         read_table(home, SCORED_RELATIONS), read_table(home, KINDS), standing, n=n + audits.height
@@ -121,10 +123,11 @@ def _audits(
     n: int,
     seed: int,
     now: str,
+    sample: str,
 ) -> pl.DataFrame:
     """The first n pairs of the audit that wait for a verdict."""
     key = ["relation_id", "target_kind_id"]
-    waiting = open_audits(store.draws(), standing)
+    waiting = open_audits(draws_under(store.draws(), sample), standing)
     if waiting.height < n:
         accepted = read_table(home, ACCEPTED_RELATIONS)
         accepted = accepted.join(published.select(key).unique(), on=key, how="semi")
@@ -135,8 +138,9 @@ def _audits(
             n_population=accepted.height,
             seed=seed,
             created_at=now,
+            sample=sample,
         )
-        waiting = open_audits(store.draws(), standing)
+        waiting = open_audits(draws_under(store.draws(), sample), standing)
     return waiting.head(n)
 
 
@@ -147,6 +151,8 @@ def stats(store: LabelStore) -> Stats:
     is_wrong = ~pl.col("holds") | (pl.col("fit") == 0).fill_null(value=False)
     verdicts = pair_verdicts(standing)
     reasons = standing.drop_nulls("reason").group_by("reason").agg(n=pl.len())
+    draws = store.draws()
+    latest = draws["sample"][-1] if draws.height else None
     return Stats(
         n_rows=history.height,
         n_standing=standing.height,
@@ -157,8 +163,8 @@ def stats(store: LabelStore) -> Stats:
         by_reason=reasons.sort("n", "reason", descending=[True, False]),
         conflicts=verdicts.filter("is_conflicting"),
         agreement=agreement_of(standing),
-        n_draws=store.draws().height,
-        audited=audit_labels(store),
+        n_draws=draws.height,
+        audited=audit_labels(store, latest or ""),
     )
 
 

@@ -58,14 +58,26 @@ def pair_verdicts(standing: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def audit_labels(store: LabelStore) -> pl.DataFrame:
+def draws_under(draws: pl.DataFrame, sample: str) -> pl.DataFrame:
+    """The draws that speak of this sample's certificate; one from before it was noted speaks of any.
+
+    Args:
+        draws: Table `audit_draws`.
+        sample: Key of the verdicts that certified.
+    """
+    return draws.filter((pl.col("sample") == sample) | pl.col("sample").is_null())
+
+
+def audit_labels(store: LabelStore, sample: str) -> pl.DataFrame:
     """Table `audit_labels`: the random audit in the order of drawing, up to the first that nobody judged.
+
+    What was drawn under another sample's certificate speaks of that one: it neither counts nor is waited for.
 
     A random order may be cut anywhere, but not thinned out: a draw that is passed over would be a choice.
     So what stands behind an unjudged draw has to wait. A pair that is drawn again counts again.
     """
     verdicts = pair_verdicts(standing_labels(store.history())).filter(pl.col("is_right").is_not_null())
-    joined = store.draws().join(verdicts, on=PAIR, how="left", maintain_order="left")
+    joined = draws_under(store.draws(), sample).join(verdicts, on=PAIR, how="left", maintain_order="left")
     is_before_the_first_gap = pl.col("is_right").is_not_null().cum_min().cast(pl.Boolean)
     return AUDIT_LABELS.conform(joined.filter(is_before_the_first_gap).rename({"created_at": "drawn_at"}))
 

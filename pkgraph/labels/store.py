@@ -222,6 +222,7 @@ class LabelStore:
         n_population: int,
         seed: int,
         created_at: str,
+        sample: str,
     ) -> None:
         """Note pairs that were just drawn at random, in their order, before anybody sees them.
 
@@ -231,6 +232,7 @@ class LabelStore:
             n_population: How many pairs that is, each equally likely.
             seed: Of the random generator, so that the draw can be repeated.
             created_at: When.
+            sample: Key of the sample whose certificate is in force, "" without one.
         """
         with self._writes() as connection:
             first = connection.scalar(sa.select(sa.func.count()).select_from(DRAWS)) or 0
@@ -239,6 +241,7 @@ class LabelStore:
                 "n_population": n_population,
                 "seed": str(seed),
                 "created_at": created_at,
+                "sample": sample,
             }
             rows = [
                 {**asdict(pair), **shared, "words": _json(words), "draw": number, "key": f"draw-{number}"}

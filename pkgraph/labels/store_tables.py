@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from pkgraph.llm.ledger_tables import make_missing
+
 METADATA = sa.MetaData()
 
 
@@ -47,6 +49,8 @@ DRAWS = sa.Table(
     sa.Column("n_population", sa.Integer, nullable=False),
     sa.Column("seed", sa.Text, nullable=False),
     sa.Column("created_at", sa.Text, nullable=False),
+    # The sample whose certificate was in force; null in rows from before it was noted.
+    sa.Column("sample", sa.Text),
     sqlite_autoincrement=True,
 )
 
@@ -57,8 +61,8 @@ _GUARD = (
 
 
 def make_tables(connection: sa.Connection) -> None:
-    """Make what is missing."""
-    METADATA.create_all(connection)
+    """Make what is missing; a store of an earlier release gets the columns that were added since."""
+    make_missing(METADATA, connection)
     for table in METADATA.sorted_tables:
         for verb in ("update", "delete"):
             connection.exec_driver_sql(_GUARD.format(table=table.name, verb=verb))

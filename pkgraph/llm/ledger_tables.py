@@ -157,9 +157,14 @@ _WRITER_LOCK = 0x99D0394A5ED574
 
 def make_tables(connection: sa.Connection) -> None:
     """Make what is missing; a ledger of an earlier release gets the columns that were added since."""
-    METADATA.create_all(connection)
+    make_missing(METADATA, connection)
+
+
+def make_missing(metadata: sa.MetaData, connection: sa.Connection) -> None:
+    """Make the tables, and the nullable columns, that are not there yet."""
+    metadata.create_all(connection)
     found = sa.inspect(connection)
-    for table in METADATA.sorted_tables:
+    for table in metadata.sorted_tables:
         there = {column["name"] for column in found.get_columns(table.name)}
         for column in table.columns:
             if column.name not in there:

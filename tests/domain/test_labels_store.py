@@ -49,10 +49,9 @@ def verdicts(store: LabelStore) -> list[tuple[bool, bool | None]]:
     return pair_verdicts(standing_labels(store.history())).select("holds", "is_right").rows()
 
 
-def drawn(store: LabelStore, *pairs: Pair) -> None:
-    store.record_draws(
-        [(one, WORDS) for one in pairs], population="p", n_population=9, seed=1, created_at=NOW
-    )
+def drawn(store: LabelStore, *pairs: Pair, sample: str = "s") -> None:
+    words = [(one, WORDS) for one in pairs]
+    store.record_draws(words, population="p", n_population=9, seed=1, created_at=NOW, sample=sample)
 
 
 def test_a_later_label_of_one_reviewer_supersedes_and_both_stay_in_the_history(store: LabelStore) -> None:
@@ -154,7 +153,7 @@ def test_only_what_the_store_drew_is_an_audit_label(store: LabelStore) -> None:
     store.add([said(pair(), True), said(pair("milk", 1), True, source="audit")])
 
     assert store.history()["drawn"].to_list() == ["audit", "active"]
-    assert audit_labels(store).select("draw", "is_right").rows() == [(0, True)]
+    assert audit_labels(store, "s").select("draw", "is_right").rows() == [(0, True)]
 
 
 def test_the_audit_ends_at_the_first_draw_that_nobody_judged(store: LabelStore) -> None:
@@ -162,11 +161,35 @@ def test_the_audit_ends_at_the_first_draw_that_nobody_judged(store: LabelStore) 
     pairs = [pair(f"target {n}", n) for n in range(4)]
     drawn(store, *pairs)
     store.add([said(pairs[n], n != 3) for n in (0, 1, 3)])
-    before = audit_labels(store)["is_right"].to_list()
+    before = audit_labels(store, "s")["is_right"].to_list()
     store.add([said(pairs[2], False)])
 
     assert before == [True, True]
-    assert audit_labels(store)["is_right"].to_list() == [True, True, False, False]
+    assert audit_labels(store, "s")["is_right"].to_list() == [True, True, False, False]
+
+
+def test_audits_of_a_former_sample_neither_count_nor_are_waited_for(store: LabelStore) -> None:
+    """A certificate that audits refuted comes back with a sample of its own, and is not refuted by them."""
+    drawn(store, pair(), pair("milk", 1), sample="former")
+    drawn(store, pair("lemon", 2))
+    store.add([said(pair(), False), said(pair("lemon", 2), True)])
+
+    assert audit_labels(store, "former")["is_right"].to_list() == [False]
+    assert audit_labels(store, "s")["is_right"].to_list() == [True]
+    assert audit_labels(store, "").is_empty()
+
+
+def test_draws_from_before_the_sample_was_noted_count_for_any_certificate(
+    store: LabelStore, tmp_path: Path
+) -> None:
+    drawn(store, pair())
+    store.add([said(pair(), False)])
+    store.close()
+    with sqlite3.connect(tmp_path / "labels.sqlite") as file:
+        file.execute("ALTER TABLE draws DROP COLUMN sample")
+    with LabelStore.open(tmp_path / "labels.sqlite") as opened:
+        assert opened.draws()["sample"].to_list() == [None]
+        assert audit_labels(opened, "any")["is_right"].to_list() == [False]
 
 
 def test_a_pair_drawn_again_counts_again_and_is_asked_once(store: LabelStore) -> None:
@@ -175,7 +198,7 @@ def test_a_pair_drawn_again_counts_again_and_is_asked_once(store: LabelStore) ->
     store.add([said(pair(), True)])
 
     assert waiting["draw"].to_list() == [0, 2]
-    assert audit_labels(store)["draw"].to_list() == [0, 1]
+    assert audit_labels(store, "s")["draw"].to_list() == [0, 1]
 
 
 def test_an_audit_label_without_a_verdict_on_the_kind_waits_unless_the_statement_is_wrong(
@@ -184,7 +207,7 @@ def test_an_audit_label_without_a_verdict_on_the_kind_waits_unless_the_statement
     drawn(store, pair(), pair("milk", 1))
     store.add([said(pair(), False, fit=None), said(pair("milk", 1), True, fit=None)])
 
-    assert audit_labels(store).select("draw", "is_right").rows() == [(0, False)]
+    assert audit_labels(store, "s").select("draw", "is_right").rows() == [(0, False)]
 
 
 def test_every_published_pair_is_drawn_equally_often() -> None:

@@ -15,7 +15,7 @@ from pkgraph.acceptance.certificate import OTHERS, Part
 from pkgraph.acceptance.verdicts import certified_scores
 from pkgraph.snapshot import open_published, snapshots
 from pkgraph.snapshot.edges import statements_of
-from tests.orchestration.building import materialize
+from tests.orchestration.building import as_if_trained, materialize
 from tests.orchestration.conftest import Shop
 
 OVERRIDE = {"published_graph": {"config": {"accept_uncertified": "first build"}}}
@@ -144,7 +144,13 @@ def test_accepted_relations_written_again_as_they_are_may_go_out(shop: Shop, hom
 
 
 def certified(home: Path, **changes: Any) -> None:
-    """A judgement with a certificate for exactly what was published, changed in places."""
+    """A judgement with a certificate for exactly what was published, changed in places; training made it."""
+    forged(home, **changes)
+    as_if_trained(home)
+
+
+def forged(home: Path, **changes: Any) -> None:
+    """The same, written by somebody else."""
     path = home / "models" / "judgement.json"
     document = json.loads(path.read_text())
     inputs = open_published(home / "graph").manifest.inputs
@@ -184,6 +190,21 @@ def test_a_valid_certificate_needs_no_override_and_stands_in_the_snapshot(home: 
     manifest = open_published(home / "graph").manifest
     assert manifest.certificate is not None
     assert manifest.override is None
+
+
+def test_a_judgement_that_contradicts_nothing_in_itself_but_nobody_trained_judges_nothing(
+    shop: Shop, home: Path
+) -> None:
+    forged(home)
+    ran = materialize(home, "published_graph", ops=OVERRIDE)
+    partition = pasta(home, "scored_relations").stem
+    scored = materialize(home, "scored_relations", partition=partition, has_checks=False)
+
+    assert not ran.is_success
+    assert "not the one that training made" in ran.reason
+    assert committed(home) == [shop.built.snapshot_id]
+    assert not scored.is_success
+    assert "not the one that training made" in scored.reason
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.0, 1.0])

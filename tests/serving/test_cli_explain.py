@@ -13,6 +13,7 @@ from pkgraph.acceptance.pretrained import load_pretrained
 from pkgraph.acceptance.verdicts import Policy
 from pkgraph.evidence import gather_evidence
 from pkgraph.home import Home
+from pkgraph.labels import statement_key
 from pkgraph.labels.store import Label, LabelStore, Pair
 from pkgraph.llm import Ledger
 from pkgraph.llm.answers import AnswerKey, StoredAnswer
@@ -128,6 +129,28 @@ def test_labels_are_shown_with_what_became_of_them(shop: Command) -> None:
         ("ada", False, True),
     ]
     assert "vague" in shop("explain", RELATION_ID).out
+
+
+def test_the_label_of_a_calibration_sample_is_shown_with_its_draw(shop: Command) -> None:
+    row = accepted().row(0, named=True)
+    sample, frame = shop.home / "sample.tsv", shop.home / "frame.tsv"
+    texts = [row[name] for name in ("relation_type", "rationale", "product", "explanation")]
+    said = {
+        "prompt_id": row["prompt_id"], "model": row["model"], "position": row["position"],
+        "statement": statement_key(*texts), "target_kind_id": row["target_kind_id"], "holds": 0, "fit": 2,
+        "reason": "vague", "annotator": "J", "draw": 1742,
+    }  # fmt: skip
+    sample.write_text("\n".join("\t".join(map(str, line)) for line in (said, said.values())))
+    settings = {
+        "catalog": {"path": "shop.csv"},
+        "models": [{"name": "model-a"}],
+        "labels": {"calibration": str(sample), "calibration_frame": str(frame)},
+    }
+    Home(shop.home).settings.write_text(json.dumps(settings))
+    (found,) = json.loads(shop("explain", RELATION_ID, "--json").out)["labels"]
+
+    assert (found["file"], found["annotator"], found["holds"]) == ("sample.tsv", "J", False)
+    assert (found["drawn"], found["draw"], found["fit"]) == ("calibration", 1742, 2)
 
 
 def test_every_snapshot_that_holds_it_is_named(shop: Command) -> None:
