@@ -87,7 +87,10 @@ def test_another_price_is_another_catalog_and_nothing_is_distilled_or_judged(
     before = shop.graph()
 
     assert build_again(shop, world, tmp_path) == [(READ, "")]
-    assert [name for name, array in shop.graph().items() if array != before[name]] == ["sku_price"]
+    assert [name for name, array in shop.graph().items() if array != before[name]] == [
+        "sku_price",
+        "sku_cards",
+    ]
     check_against_anew(shop, tmp_path)
 
 
