@@ -13,6 +13,7 @@ import logging
 import os
 import time
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
 from types import MappingProxyType
@@ -96,8 +97,7 @@ class LiteLLMModel:
         self._first_wait_s = first_wait_s
         self._redact = Redaction((api_key,) if api_key else ())
         self._prices: Prices | None = None
-        # Whether its requests go over the watched transport; the first of them shows it.
-        self._is_watched = False
+        self._way = _Way()
 
     @property
     def name(self) -> str:
@@ -162,11 +162,10 @@ class LiteLLMModel:
         error, wire = None, Wire()
         WIRE.set(wire)
         try:
-            async with _Attempt(turn, wire, self._settings.timeout_s, is_watched=self._is_watched) as attempt:
+            async with _Attempt(turn, wire, self._settings.timeout_s, self._way) as attempt:
                 completion = await litellm.acompletion(**self._request(litellm, prompt))
         except Exception as raised:  # noqa: BLE001 - litellm lets any error of any client through
             error = classify(raised, wire, self._redact, deadline_s=self._settings.timeout_s)
-        self._is_watched = self._is_watched or wire.was_used
         # Raised out here, so that the provider's own words are not even its context.
         if isinstance(error, ProviderGone):
             raise ProviderGone(
@@ -244,14 +243,21 @@ class LiteLLMModel:
         litellm.in_memory_llm_clients_cache.flush_cache()
 
 
+@dataclass(slots=True)
+class _Way:
+    """Whether a model's requests go over the watched transport; the first that gets there shows it."""
+
+    is_watched: bool = False
+
+
 class _Attempt:
     """One request: its turn and its deadline, from the first byte sent to the last one received.
 
     Until its way is known to be the watched one, both are those of the whole call.
     """
 
-    def __init__(self, turn: Turn, wire: Wire, timeout_s: float, *, is_watched: bool) -> None:
-        self._turn, self._wire, self._timeout_s, self._is_watched = turn, wire, timeout_s, is_watched
+    def __init__(self, turn: Turn, wire: Wire, timeout_s: float, way: _Way) -> None:
+        self._turn, self._wire, self._timeout_s, self._way = turn, wire, timeout_s, way
         self._deadline = asyncio.timeout(None)
         self._began_at = self._ended_at = 0.0
 
@@ -261,9 +267,10 @@ class _Attempt:
 
     async def __aenter__(self) -> Self:
         await self._deadline.__aenter__()
-        if self._is_watched:
+        if self._way.is_watched:
             self._wire.begin, self._wire.end = self._begin, self._end
         else:
+            self._wire.begin = self._note_way
             await self._begin()
         return self
 
@@ -272,6 +279,9 @@ class _Attempt:
     ) -> None:
         self._ended_at = self._ended_at or time.perf_counter()
         await self._deadline.__aexit__(kind, error, trace)
+
+    async def _note_way(self) -> None:
+        self._way.is_watched = True
 
     async def _begin(self) -> None:
         await self._turn.begin()

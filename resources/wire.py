@@ -28,7 +28,7 @@ class Wire:
     Attributes:
         begin: Waited for before the first byte is sent.
         end: Called when the whole answer is in, before anyone reads it.
-        was_used: The request came this way at all.
+        was_used: The request came this way.
         was_sent: A connection stood, so the provider may have got the request.
         status: Of the HTTP answer; None where none came.
         headers: Of the HTTP answer, names in lower case.
