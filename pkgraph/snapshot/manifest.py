@@ -143,7 +143,7 @@ def read_manifest(folder: Path) -> Manifest:
         version = int(data["format_version"])
         found = Manifest(data["snapshot_id"], files, data["counts"], intake, data["inputs"], version)
         has_our_types = data["relation_types"] == list(RELATION_TYPES)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SnapshotDamaged(f"{path} lacks what a manifest holds: {error}.") from error
     if not has_our_types:
         raise SnapshotDamaged(

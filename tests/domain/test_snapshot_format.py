@@ -131,6 +131,23 @@ def test_a_snapshot_of_a_later_format_says_which_reader_it_needs(folder: Path) -
         Snapshot.open(folder)
 
 
+@pytest.mark.parametrize("version", ["two", None, []])
+def test_a_snapshot_of_no_known_format_is_damaged(folder: Path, version: object) -> None:
+    data = unsealed(folder / MANIFEST_NAME)
+    (folder / MANIFEST_NAME).write_bytes(sealed({**data, "format_version": version}))
+    with pytest.raises(SnapshotDamaged, match=MANIFEST_NAME):
+        Snapshot.open(folder)
+
+
+def test_a_former_format_is_read_without_its_cards_and_a_present_one_not(folder: Path) -> None:
+    (folder / "edge_cards.arr").unlink()
+    with pytest.raises(SnapshotDamaged, match="edge_cards"):
+        Snapshot.open(folder)
+    data = unsealed(folder / MANIFEST_NAME)
+    (folder / MANIFEST_NAME).write_bytes(sealed({**data, "format_version": 1}))
+    assert len(Snapshot.open(folder).sections.edge_cards) == 4 * 6
+
+
 def test_a_snapshot_that_breaks_a_rule_does_not_verify_although_its_checksums_fit(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
