@@ -140,11 +140,10 @@ def make_judgement(
     """
     statements = statements_of(known.relations, known.relation_evidence)
     labelled = with_tuning(known.labelled_relations, calibration.pairs, known.relations)
-    n_teaching = int(labelled["teaches"].sum())
-    classifier, judged = _trained(statements, labelled, n_teaching)
+    classifier, judged, why_not = _trained(statements, labelled)
     pairs, scored = judged_pairs(known, classifier, calibration)
     if classifier.is_transferred:
-        reason = f"The classifier was trained on another shop: {n_teaching} labels of {MIN_LABELS} needed."
+        reason = f"The classifier was trained on another shop: {why_not}"
         empty = certify(pairs.clear(), promises=promises, label_source="").curve
         certification = Certification(None, reason, empty)
     else:
@@ -162,13 +161,20 @@ def make_judgement(
 
 
 def _trained(
-    statements: pl.DataFrame, labelled: pl.DataFrame, n_teaching: int
-) -> tuple[HallucinationClassifier, pl.DataFrame]:
-    if n_teaching < MIN_LABELS:
-        pretrained = load_pretrained()
-        return pretrained, judge(statements, labelled, pretrained)
-    training = train_classifier(statements, labelled, seed=SEED)
-    return training.classifier, training.judged
+    statements: pl.DataFrame, labelled: pl.DataFrame
+) -> tuple[HallucinationClassifier, pl.DataFrame, str]:
+    """The shop's own classifier, or the pretrained one and why."""
+    n_teaching = int(labelled["teaches"].sum())
+    why_not = f"{n_teaching} labels of {MIN_LABELS} needed."
+    if n_teaching >= MIN_LABELS:
+        try:
+            training = train_classifier(statements, labelled, seed=SEED)
+        except InputError as error:  # a member has less than all of the labels, or one verdict alone
+            why_not = str(error)
+        else:
+            return training.classifier, training.judged, ""
+    pretrained = load_pretrained()
+    return pretrained, judge(statements, labelled, pretrained), why_not
 
 
 def judged_pairs(

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Self
 import polars as pl
 import sqlalchemy as sa
 
-from pkgraph.errors import InputError, LedgerError
+from pkgraph.errors import InputError
 from pkgraph.labels.store_tables import DRAWS, LABELS, make_tables
-from pkgraph.llm.ledger_tables import engine_for
+from pkgraph.llm.ledger_tables import engine_for, translated
 from pkgraph.model import content_key
 from pkgraph.tables import AUDIT_DRAWS, STORED_LABELS
 
@@ -143,7 +143,7 @@ class LabelStore:
         Raises:
             LedgerError: It cannot be opened.
         """
-        with _translated(path):
+        with translated(f"The label store {path}"):
             store = cls(engine_for(path), path)
         with store._writes() as connection:
             make_tables(connection)
@@ -152,7 +152,7 @@ class LabelStore:
     @contextmanager
     def _writes(self) -> Iterator[sa.Connection]:
         engine = self._engine.execution_options(pkgraph_writes=True)
-        with _translated(self._path), self._writing, engine.begin() as connection:
+        with translated(f"The label store {self._path}"), self._writing, engine.begin() as connection:
             yield connection
 
     def add(self, labels: Sequence[Label]) -> Added:
@@ -210,7 +210,7 @@ class LabelStore:
         return self._frame(sa.select(DRAWS).order_by(DRAWS.c.draw), AUDIT_DRAWS.schema)
 
     def _frame(self, query: sa.Select[Any], schema: pl.Schema) -> pl.DataFrame:
-        with _translated(self._path), self._engine.connect() as connection:
+        with translated(f"The label store {self._path}"), self._engine.connect() as connection:
             rows = [dict(row) for row in connection.execute(query).mappings()]
         return pl.DataFrame(rows, schema=schema, infer_schema_length=None)
 
@@ -293,16 +293,3 @@ def _row(label: Label, drawn: dict[tuple[str, str, str | None], int]) -> dict[st
 
 def _json(words: Mapping[str, str | None]) -> str:
     return json.dumps(words, ensure_ascii=False, sort_keys=True)
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Errors of the database, without the statement and its values."""
-    try:
-        yield
-    except (sa.exc.SQLAlchemyError, OSError) as error:
-        reason = getattr(error, "orig", None) or type(error).__name__
-        raise LedgerError(
-            f"The label store {path} cannot be used: {reason}.",
-            remedy="What it acknowledged is kept. Check path, permissions and free space, then try again.",
-        ) from error

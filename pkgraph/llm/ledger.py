@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Self
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from pkgraph.errors import LedgerError
 from pkgraph.llm import batches, history, leases
 from pkgraph.llm.answers import AnswerKey, StoredAnswer, storable
 from pkgraph.llm.batches import Batch
@@ -28,6 +27,7 @@ from pkgraph.llm.ledger_tables import (
     UNUSED_CALLS,
     engine_for,
     make_tables,
+    translated,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Ledger:
             LedgerError: It cannot be opened. Nothing was asked.
         """
         place = _shown(url_or_path)
-        with _translated(place):
+        with translated(f"The answer ledger {place}"):
             ledger = cls(engine_for(url_or_path), place)
         with ledger._writes() as connection:
             make_tables(connection)
@@ -66,12 +66,12 @@ class Ledger:
     @contextmanager
     def _writes(self) -> Iterator[sa.Connection]:
         engine = self._engine.execution_options(pkgraph_writes=True)
-        with _translated(self._place), self._writing, engine.begin() as connection:
+        with translated(f"The answer ledger {self._place}"), self._writing, engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _reads(self) -> Iterator[sa.Connection]:
-        with _translated(self._place), self._engine.connect() as connection:
+        with translated(f"The answer ledger {self._place}"), self._engine.connect() as connection:
             yield connection
 
     def latest(self, keys: Iterable[AnswerKey]) -> dict[AnswerKey, StoredAnswer]:
@@ -383,19 +383,6 @@ def _with_cost(answer: StoredAnswer, lease: Lease) -> StoredAnswer:
     if response.cost_usd is not None:
         return answer
     return replace(answer, response=replace(response, cost_usd=lease.wanted.worst_usd))
-
-
-@contextmanager
-def _translated(place: str) -> Iterator[None]:
-    """Errors of the database, without the statement: its values are prompts and answers."""
-    try:
-        yield
-    except (sa.exc.SQLAlchemyError, OSError) as error:
-        reason = getattr(error, "orig", None) or type(error).__name__
-        raise LedgerError(
-            f"The answer ledger {place} cannot be used: {reason}.",
-            remedy="What it acknowledged is kept. Check path, permissions and free space, then run again.",
-        ) from error
 
 
 def _shown(url_or_path: str | Path) -> str:

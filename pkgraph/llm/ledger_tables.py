@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from sqlalchemy import event
 from pkgraph.errors import LedgerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy.engine.interfaces import DBAPIConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -153,6 +156,23 @@ def _begin_postgresql(connection: sa.Connection) -> None:
 
 # Any number will do that all processes agree on: the first seven bytes of the SHA-256 of "pkgraph ledger".
 _WRITER_LOCK = 0x99D0394A5ED574
+
+
+@contextmanager
+def translated(store: str) -> Iterator[None]:
+    """Errors of a database as errors of the store in it, without the statement, whose values are people's.
+
+    Args:
+        store: What cannot be used, as the beginning of a sentence.
+    """
+    try:
+        yield
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        reason = getattr(error, "orig", None) or type(error).__name__
+        raise LedgerError(
+            f"{store} cannot be used: {reason}.",
+            remedy="What it acknowledged is kept. Check path, permissions and free space, then run again.",
+        ) from error
 
 
 def make_tables(connection: sa.Connection) -> None:
