@@ -15,30 +15,21 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+
+from tests.loopback import LoopbackServer, Quiet, completion
 
 Row = dict[str, Any]
 Hook = Callable[[str], None]
 
 
-def completion(row: Row) -> Row:
-    """An answer in the form that was asked for, 100 tokens in and 20 out."""
-    message = {"role": "assistant", "content": '{"relations": []}'}
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 0,
-        "model": row["body"]["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120},
-    }
-
-
 def answered(row: Row) -> Row:
-    return {"status_code": 200, "request_id": "r", "body": completion(row)}
+    """100 tokens in and 20 out."""
+    body = completion(row["body"]["model"], '{"relations": []}', (100, 20))
+    return {"status_code": 200, "request_id": "r", "body": body}
 
 
 def refused(_: Row) -> Row:
@@ -72,20 +63,17 @@ class BatchServer:
 
     def __enter__(self) -> Self:
         self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        self._server.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.end()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return self._server.base_url
 
     def rows(self, batch: Row) -> list[Row]:
         lines = self.files[batch["input_file_id"]].decode().splitlines()
@@ -133,21 +121,14 @@ class BatchServer:
                 self.files[batch[name]] = "\n".join(lines).encode()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
+class _Server(LoopbackServer):
     def __init__(self, owner: BatchServer) -> None:
         self.owner = owner
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that was killed is what the tests do on purpose."""
+        super().__init__(_Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     server: _Server
-    protocol_version = "HTTP/1.0"
 
     def do_POST(self) -> None:
         owner, body = self.server.owner, self.rfile.read(int(self.headers["Content-Length"]))
@@ -213,9 +194,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(payload)))
         self.end_headers()
         self.wfile.write(payload)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
 
 
 def _file(file_id: str) -> Row:

@@ -15,11 +15,12 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import MappingProxyType, TracebackType
 from typing import Self
 
 from pkgraph.model import CallPolicy, Prompt, Response, WorstCase
+from tests.loopback import LoopbackServer, Quiet, completion
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,22 +71,7 @@ class Reply:
             return self.raw
         if self.status != 200:
             return json.dumps({"error": {"message": self.text, "type": "error", "code": None}}).encode()
-        message = {"role": "assistant", "content": self.text}
-        body: dict[str, object] = {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "created": 0,
-            "model": model,
-            "choices": [{"index": 0, "message": message, "finish_reason": self.finish_reason}],
-        }
-        if self.usage is not None:
-            prompt, completion = self.usage
-            body["usage"] = {
-                "prompt_tokens": prompt,
-                "completion_tokens": completion,
-                "total_tokens": prompt + completion,
-            }
-        return json.dumps(body).encode()
+        return json.dumps(completion(model, self.text, self.usage, self.finish_reason)).encode()
 
 
 Script = Callable[[Asked], Reply]
@@ -120,12 +106,11 @@ class FakeProvider:
         self.closing = threading.Event()
         self.n_bytes_sent = 0
         self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
     def url(self) -> str:
         """What `api_base` is to be."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return self._server.base_url
 
     def reply_to(self, asked: Asked) -> Reply:
         self.asked.append(asked)
@@ -134,35 +119,24 @@ class FakeProvider:
         return reply
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.end()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-
+class _Server(LoopbackServer):
     def __init__(self, provider: FakeProvider) -> None:
         self.provider = provider
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hung up is what the tests do on purpose; nothing is printed."""
+        super().__init__(_Handler)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Quiet, BaseHTTPRequestHandler):
     server: _Server
-    # One connection a request: no idle sockets are left when a test ends.
-    protocol_version = "HTTP/1.0"
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -188,9 +162,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.provider.n_bytes_sent += len(chunk)
         if reply.holds:
             self.server.provider.closing.wait()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
 
 
 @dataclass(frozen=True, slots=True)
