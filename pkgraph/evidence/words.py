@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def word_list(text: str) -> list[str]:
     return [word for word in _WORD.findall(text.casefold()) if word not in _STOP]
 
 
+@lru_cache(maxsize=65_536)  # a shop's statements use few words many times
 def _stem(word: str) -> str:
     """A crude stem, so that "napkins" is found in "a napkin": the ending of a longer word is cut."""
     for ending in ("ies", "ing", "es", "ed", "s", "y", "e"):
@@ -29,6 +31,7 @@ def _stem(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=4_096)  # several signals ask for the words of one text after the other
 def stems(text: str) -> frozenset[str]:
     return frozenset(_stem(word) for word in word_list(text))
 
