@@ -343,8 +343,8 @@ async def call_all(
     try:
         await _until_done(workers, beat, desk)
     finally:
-        await asyncio.gather(beat, *workers, return_exceptions=True)
         gc.set_threshold(*restored)
+        await asyncio.gather(beat, *workers, return_exceptions=True)
         await desk.wind_up()
         for model in {id(question.model): question.model for question in questions}.values():
             await model.close()

@@ -15,7 +15,7 @@ import pytest
 from pkgraph.errors import CallFailed, InputError, ProviderError, ProviderGone
 from pkgraph.llm.calling import MAX_FAILED_IN_A_ROW
 from pkgraph.settings import ModelSettings
-from resources.litellm_model import LiteLLMModel
+from resources.litellm_model import LiteLLMModel, load_litellm
 from resources.provider_faults import Redaction, retry_after_s
 from tests.asking import KEY, ask, last_progress, live_model, one_answer
 from tests.llm_server import FakeProvider, Reply
@@ -87,6 +87,26 @@ def test_a_model_is_held_to_the_form_of_an_answer_where_it_can_be(tmp_path: Path
         "substitute",
     ]
     assert statement["required"] == ["relation", "rationale", "product", "explanation", "confidence"]
+
+
+@pytest.mark.parametrize(
+    "name", ["openai/mine", "openai/gpt-5-mini", "openai/o4-mini", "together_ai/mine", "xai/grok-3-mini"]
+)
+def test_past_openai_s_client_the_same_is_sent_and_understood(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    with FakeProvider(Reply("hello", usage=(7, 3))) as provider:
+        for is_past in ("True", ""):
+            load_litellm()  # sets the variable
+            monkeypatch.setenv("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", is_past)
+            answer = one_answer(live_model(provider.url, name=name, max_tokens=50))
+            asked = provider.asked[-1]
+            said = (answer.text, answer.finish_reason, answer.input_tokens, answer.output_tokens)
+            seen.append((asked.path, dict(asked.body), asked.headers["authorization"], said))
+
+    assert seen[0] == seen[1]
+    assert seen[0][3] == ("hello", "stop", 7, 3)
 
 
 @pytest.mark.parametrize("fault", BROKEN)
