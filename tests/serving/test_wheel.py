@@ -65,6 +65,8 @@ def test_the_wheel_holds_the_library_with_its_kernel_and_nothing_else(wheel: Pat
     assert {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")} == {"pkgraph"}
     assert list(site.glob("pkgraph/_kernel.*.*")) != []
     assert not list(site.glob("**/*.c"))
+    explorer = site / "pkgraph" / "serving" / "explorer"
+    assert {path.suffix for path in explorer.iterdir()} == {".py", ".html", ".css", ".js"}
     assert "none-any" not in wheel.name
 
 
