@@ -11,7 +11,9 @@ export UV_SYSTEM_CERTS ?= 1
 unexport PYTHONDONTWRITEBYTECODE
 
 # What the tests run against and no Python package ships.
-SERVICES := postgresql strace chromium
+SERVICES := postgresql strace
+# What a test is skipped without: the explorer in a real browser.
+WISHED := chromium
 
 .PHONY: services help graph local-llm test test-all ui serve check bench bench-gate bench-llm bench-refresh bench-serve clean setup lock openapi
 
@@ -29,6 +31,8 @@ setup: $(VENV)/.ready  ## the environment in .venv, from the hash-pinned lock
 services:  ## the servers that the tests start, from the system's packages
 	@for name in $(SERVICES); do dpkg -s $$name >/dev/null 2>&1 || missing="$$missing $$name"; done; \
 	test -z "$$missing" || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; }
+	@for name in $(WISHED); do dpkg -s $$name >/dev/null 2>&1 || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive timeout 300 apt-get install -y -qq $$name; } || echo "There is no $$name to be had; its tests are skipped."; done
 
 ifeq ($(MODEL),local)
 # A small model on this machine is asked about these categories beside the recorded ones, in a home of its own.
