@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -132,6 +133,16 @@ def test_hostile_text_has_its_reason_within_two_seconds(case: str) -> None:
     assert parse_answer(text).fault == fault
     # 300 000 empty lists take 0.6 s, and 1.02 s were seen where two more processes share the cores.
     assert time.process_time() - started < 2.0
+
+
+@pytest.mark.parametrize("case", sorted(HOSTILE))
+def test_hostile_text_takes_fifty_megabytes_at_most(case: str) -> None:
+    tracemalloc.start()
+    try:
+        parse_answer(HOSTILE[case][0])
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
 
 
 _json = st.recursive(
