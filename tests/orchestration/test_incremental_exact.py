@@ -277,6 +277,7 @@ def test_after_any_changes_the_graph_is_that_of_a_full_build(rounds: list[list[C
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @settings(max_examples=60, deadline=None)
 @given(rounds_of_changes)
 def test_after_many_changes_the_graph_is_that_of_a_full_build(rounds: list[list[Change]]) -> None:
