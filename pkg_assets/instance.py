@@ -12,10 +12,13 @@ import dagster as dg
 from pkgraph.home import Home
 
 # retry_on_asset_or_op_failure: a run that failed by a check must not be retried as if it were an accident.
+# nux: the invitation to a newsletter that lies over every page of a browser's first visit.
 # run_monitoring: a run that never starts, or does not end when told to, must not hold one of the two places
 # for good. One may wait a day for a batch of prompts (docs/COSTS.md); after 30 h it waits for nothing.
 DAGSTER_YAML = """\
 telemetry:
+  enabled: false
+nux:
   enabled: false
 run_retries:
   enabled: true

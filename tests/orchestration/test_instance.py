@@ -30,6 +30,13 @@ def test_a_run_that_a_check_refused_is_not_retried_by_dagster(tmp_path: Path) ->
         assert not instance.run_retries_retry_on_asset_or_op_failure
 
 
+def test_nothing_is_told_to_others_and_no_invitation_hides_the_first_page(tmp_path: Path) -> None:
+    prepare_dagster(Home(tmp_path))
+    with build_instance(Home(tmp_path)) as instance:
+        assert not instance.telemetry_enabled
+        assert not instance.nux_enabled
+
+
 def test_settings_of_a_persons_own_are_left_alone(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.dagster.mkdir(parents=True)
