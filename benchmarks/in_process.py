@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.engines import ENGINES, Answer, K, best_product, kind_of, product_rows
 from pkgraph.recommend import Graph
-from pkgraph.snapshot.layout import FORMAT_VERSION
+from pkgraph.snapshot.format import FORMAT_VERSION
 
 SIZES = {"T": (10_000, 100_000), "S": (100_000, 1_000_000), "L": (2_000_000, 30_000_000)}
 N_QUESTIONS, N_COMPARED, SEED = 2_000, 300, 1

@@ -10,7 +10,7 @@ import polars as pl
 
 from pkgraph.snapshot import CompiledGraph
 from pkgraph.snapshot.compile import compile_graph
-from pkgraph.snapshot.layout import FORMAT_VERSION
+from pkgraph.snapshot.format import FORMAT_VERSION
 from tests.published import publish_shop
 from tests.shop import STATEMENTS, Told, accepted, products
 

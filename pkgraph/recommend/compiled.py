@@ -12,7 +12,8 @@ from pkgraph.recommend.picking import Pick
 from pkgraph.recommend.plain import Asked, PlainEngine
 from pkgraph.recommend.question import WEIGHT_STEPS
 from pkgraph.recommend.ranking import Source, Way, score_table
-from pkgraph.snapshot.layout import MAX_ROW, RELATION_TYPES, to_arrays
+from pkgraph.snapshot.format import MAX_ROW, RELATION_TYPES
+from pkgraph.snapshot.layout import to_arrays
 from pkgraph.snapshot.paths import SHARED_TYPES
 
 if TYPE_CHECKING:

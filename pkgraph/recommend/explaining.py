@@ -12,7 +12,7 @@ import numpy as np
 
 from pkgraph.recommend.answers import Path, Product, Recommendation
 from pkgraph.recommend.ranking import MICRO, path_probability, score_of
-from pkgraph.snapshot.layout import RELATION_TYPES
+from pkgraph.snapshot.format import RELATION_TYPES
 
 if TYPE_CHECKING:
     from pkgraph.recommend.answers import Recommendations

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pkgraph.errors import InputError
 from pkgraph.model import RelationType
-from pkgraph.snapshot.layout import MAX_ROW, RELATION_TYPES
+from pkgraph.snapshot.format import MAX_ROW, RELATION_TYPES
 
 if TYPE_CHECKING:
     from pkgraph.recommend.ranking import Source

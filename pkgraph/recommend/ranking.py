@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pkgraph.recommend.question import ALL_TYPES, WEIGHT_STEPS
-from pkgraph.snapshot.layout import MAX_ROW, WEIGHT_SCALE, Array, Sections
+from pkgraph.snapshot.format import MAX_ROW, WEIGHT_SCALE
+from pkgraph.snapshot.layout import Array, Sections
 from pkgraph.snapshot.merging import merged_by_target
 from pkgraph.snapshot.paths import Paths, paths_of
 

@@ -2,16 +2,46 @@
 
 Reading and publishing need numpy and the standard library. Compiling needs Polars and stands apart, in
 `pkgraph.snapshot.compile`. Recommending is not done here: see `pkgraph.recommend`.
+
+A name is looked up in its module when it is first asked for: who only opens a snapshot does not load what
+publishes, compares and judges one.
 """
 
-from pkgraph.snapshot.claim import claim_of
-from pkgraph.snapshot.commits import Record, channel_root, current, open_published, open_record, snapshots
-from pkgraph.snapshot.difference import Difference, compare
-from pkgraph.snapshot.layout import HOLDS_BOTH_WAYS, CompiledGraph, Intake, Sections
-from pkgraph.snapshot.manifest import Manifest
-from pkgraph.snapshot.publish import Judge, Published, promote, publish, rollback
-from pkgraph.snapshot.reader import Snapshot, Statement, verify
-from pkgraph.snapshot.rules import RULES, Rule, judge_by_rules
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pkgraph.snapshot.claim import claim_of
+    from pkgraph.snapshot.commits import (
+        Record,
+        channel_root,
+        current,
+        open_published,
+        open_record,
+        snapshots,
+    )
+    from pkgraph.snapshot.difference import Difference, compare
+    from pkgraph.snapshot.format import HOLDS_BOTH_WAYS, Intake
+    from pkgraph.snapshot.layout import CompiledGraph, Sections
+    from pkgraph.snapshot.manifest import Manifest
+    from pkgraph.snapshot.publishing import Judge, Published, promote, publish, rollback
+    from pkgraph.snapshot.reader import Snapshot, Statement
+    from pkgraph.snapshot.rules import RULES, Rule, judge_by_rules, verify
+
+_HOMES = {
+    "claim": ("claim_of",),
+    "commits": ("Record", "channel_root", "current", "open_published", "open_record", "snapshots"),
+    "difference": ("Difference", "compare"),
+    "format": ("HOLDS_BOTH_WAYS", "Intake"),
+    "layout": ("CompiledGraph", "Sections"),
+    "manifest": ("Manifest",),
+    "publishing": ("Judge", "Published", "promote", "publish", "rollback"),
+    "reader": ("Snapshot", "Statement"),
+    "rules": ("RULES", "Rule", "judge_by_rules", "verify"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "HOLDS_BOTH_WAYS",
@@ -40,3 +70,14 @@ __all__ = [
     "snapshots",
     "verify",
 ]
+
+
+if not TYPE_CHECKING:  # a type checker would take every name for an attribute
+
+    def __getattr__(name: str) -> object:
+        home = _HOME_OF.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = getattr(import_module(f"{__name__}.{home}"), name)
+        globals()[name] = found
+        return found

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkgraph.errors import SnapshotDamaged
-from pkgraph.snapshot.layout import FORMAT_VERSION, MIN_READER_VERSION, Array, ArraySpec
+from pkgraph.snapshot.format import FORMAT_VERSION, MIN_READER_VERSION, ArraySpec
+from pkgraph.snapshot.layout import Array
 
 if TYPE_CHECKING:
     from pathlib import Path

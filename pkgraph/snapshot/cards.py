@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkgraph.errors import InputError
-from pkgraph.snapshot.layout import CARDS, Array
+from pkgraph.snapshot.format import CARDS
+from pkgraph.snapshot.layout import Array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

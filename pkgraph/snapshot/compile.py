@@ -16,8 +16,9 @@ import polars as pl
 from pkgraph.errors import CatalogError
 from pkgraph.snapshot.cards import with_cards
 from pkgraph.snapshot.coding import coded, floats, strings_of
+from pkgraph.snapshot.format import Intake
 from pkgraph.snapshot.index import index_words
-from pkgraph.snapshot.layout import CompiledGraph, Intake, Sections
+from pkgraph.snapshot.layout import CompiledGraph, Sections
 from pkgraph.snapshot.merging import merge_paths
 from pkgraph.snapshot.paths import Edges, readings_of
 from pkgraph.snapshot.slots import slots_of

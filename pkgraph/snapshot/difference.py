@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pkgraph.snapshot.layout import RELATION_TYPES
+from pkgraph.snapshot.format import RELATION_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

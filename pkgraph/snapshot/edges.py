@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pkgraph.snapshot.layout import RELATION_TYPES
+from pkgraph.snapshot.format import RELATION_TYPES
 from pkgraph.tables import GRAPH_STATEMENTS
 
 if TYPE_CHECKING:

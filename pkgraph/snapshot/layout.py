@@ -1,4 +1,4 @@
-"""What a snapshot holds, array by array: the writer, the reader, the rules and the tests walk this one list.
+"""What a snapshot holds, as NumPy reads it: the arrays of `pkgraph.snapshot.format` and what each means.
 
 A node is a kind or a rationale: kinds come first (0 to n_kinds - 1), rationales follow.
 Rows of SKUs, kinds and rationales are in the order of their ids: a tie broken by row is a tie broken by id.
@@ -9,53 +9,17 @@ from __future__ import annotations
 import bisect
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pkgraph.model import RelationType
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from pkgraph.snapshot.format import Intake
+
 Array = npt.NDArray[Any]
-
-FORMAT_VERSION = 2
-MIN_READER_VERSION = 1
-"""A reader of format 1 passes over the cards, and reads the rest as it was."""
-
-CARDS = ("sku_cards", "kind_cards", "rationale_cards", "edge_cards")
-"""Sections that repeat others."""
-
-FIRST_WITH_CARDS = 2
-"""Snapshots of format 1 have none."""
-
-RELATION_TYPES = tuple(RelationType)
-"""A relation type is stored as its place in this tuple; the manifest repeats the names."""
-
-HOLDS_BOTH_WAYS = frozenset(
-    {
-        RelationType.COMPLEMENT,
-        RelationType.INGREDIENT,
-        RelationType.OCCASION,
-        RelationType.AUDIENCE,
-        RelationType.SUBSTITUTE,
-    }
-)
-"""Types that are read from target to source too; docs/adr says why an accessory is not."""
-
-SHARES_A_PURPOSE = HOLDS_BOTH_WAYS - {RelationType.SUBSTITUTE}
-"""Types whose source serves the rationale as its target does; what stands in for a thing need not."""
-
-MAX_ROW = 32
-"""Merged targets kept a node. A prototype lost 1.7 % of recall@10 at 2 M SKUs; 50 cost 2.3x the bytes."""
-
-WEIGHT_SCALE = 4096
-"""A weight is round(-ln(1 - share) * WEIGHT_SCALE): adding integers is the noisy-or, bit-equal everywhere."""
-
-MAX_SHARE = 1 - 2**-12
-"""Surer than this counts as this, so that one path cannot weigh more than all others together."""
 
 # Texts that are copied out at a time: few enough that 30 million of them never stand in memory twice.
 _BLOCK = 65_536
@@ -119,10 +83,7 @@ class Strings:
 
 @dataclass(frozen=True, slots=True)
 class Sections:
-    """Every array of a snapshot, in the order of the data.
-
-    Beside every array stands its dimension and, where it is no text, its dtype.
-    A dimension `x+1` marks offsets in compressed sparse row form: item i owns [offsets[i], offsets[i + 1]).
+    """Every array of a snapshot; SPECS has the dimension and the dtype of each.
 
     Attributes:
         sku_popularity: Share of baskets, 0-1.
@@ -154,70 +115,70 @@ class Sections:
         posting_documents: SKU rows, then kinds (+ n_skus), then rationales (+ n_skus + n_kinds); ascending.
     """
 
-    sku_ids: Annotated[Strings, "skus"]
-    sku_titles: Annotated[Strings, "skus"]
-    sku_kind: Annotated[Array, "skus", "<i4"]
-    sku_popularity: Annotated[Array, "skus", "<f8"]
-    sku_price: Annotated[Array, "skus", "<f8"]
-    sku_brand: Annotated[Array, "skus", "<i4"]
-    sku_slots: Annotated[Array, "slots", "<u8"]
-    brand_names: Annotated[Strings, "brands"]
-    kind_ids: Annotated[Strings, "kinds"]
-    kind_titles: Annotated[Strings, "kinds"]
-    kind_category: Annotated[Array, "kinds", "<i4"]
-    kind_department: Annotated[Array, "kinds", "<i4"]
-    category_names: Annotated[Strings, "categories"]
-    department_names: Annotated[Strings, "departments"]
-    kind_sku_offsets: Annotated[Array, "kinds+1", "<i8"]
-    kind_skus: Annotated[Array, "skus", "<i4"]
-    rationale_ids: Annotated[Strings, "rationales"]
-    rationale_texts: Annotated[Strings, "rationales"]
-    rationale_n_kinds: Annotated[Array, "rationales", "<i4"]
-    rationale_is_asked: Annotated[Array, "rationales", "<u1"]
-    rationale_order: Annotated[Array, "rationales", "<i4"]
-    edge_offsets: Annotated[Array, "kinds+2", "<i8"]
-    edge_source: Annotated[Array, "edges", "<i4"]
-    edge_type: Annotated[Array, "edges", "<u1"]
-    edge_rationale: Annotated[Array, "edges", "<i4"]
-    edge_target: Annotated[Array, "edges", "<i4"]
-    edge_probability: Annotated[Array, "edges", "<f8"]
-    edge_weight: Annotated[Array, "edges", "<u4"]
-    edge_inferred_weight: Annotated[Array, "edges", "<u4"]
-    edge_phrase: Annotated[Array, "edges", "<i4"]
-    edge_explanations: Annotated[Strings, "edges"]
-    edge_statement_offsets: Annotated[Array, "edges+1", "<i8"]
-    statement_response: Annotated[Array, "statements", "<i4"]
-    statement_position: Annotated[Array, "statements", "<i4"]
-    statement_phrase: Annotated[Array, "statements", "<i4"]
-    statement_probability: Annotated[Array, "statements", "<f8"]
-    statement_stated_confidence: Annotated[Array, "statements", "<f4"]
-    statement_match_score: Annotated[Array, "statements", "<f4"]
-    response_ids: Annotated[Strings, "responses"]
-    response_prompt: Annotated[Array, "responses", "<i4"]
-    response_model: Annotated[Array, "responses", "<i4"]
-    prompt_ids: Annotated[Strings, "prompts"]
-    model_names: Annotated[Strings, "models"]
-    phrase_texts: Annotated[Strings, "phrases"]
-    backward_offsets: Annotated[Array, "kinds+1", "<i8"]
-    backward_edges: Annotated[Array, "backwards", "<i4"]
-    rationale_edge_offsets: Annotated[Array, "rationales+1", "<i8"]
-    rationale_edges: Annotated[Array, "edges", "<i4"]
-    shared_offsets: Annotated[Array, "kinds+1", "<i8"]
-    shared_edge: Annotated[Array, "shared", "<i4"]
-    shared_via: Annotated[Array, "shared", "<i4"]
-    shared_weight: Annotated[Array, "shared", "<u4"]
-    row_offsets: Annotated[Array, "nodes+1", "<i8"]
-    row_target: Annotated[Array, "rows", "<i4"]
-    row_weight: Annotated[Array, "rows", "<u4"]
-    row_edge: Annotated[Array, "rows", "<i4"]
-    row_via: Annotated[Array, "rows", "<i4"]
-    sku_cards: Annotated[Array, "sku_cards", "<u8"]
-    kind_cards: Annotated[Array, "kind_cards", "<u8"]
-    rationale_cards: Annotated[Array, "rationale_cards", "<u8"]
-    edge_cards: Annotated[Array, "edge_cards", "<u8"]
-    words: Annotated[Strings, "words"]
-    posting_offsets: Annotated[Array, "words+1", "<i8"]
-    posting_documents: Annotated[Array, "postings", "<i4"]
+    sku_ids: Strings
+    sku_titles: Strings
+    sku_kind: Array
+    sku_popularity: Array
+    sku_price: Array
+    sku_brand: Array
+    sku_slots: Array
+    brand_names: Strings
+    kind_ids: Strings
+    kind_titles: Strings
+    kind_category: Array
+    kind_department: Array
+    category_names: Strings
+    department_names: Strings
+    kind_sku_offsets: Array
+    kind_skus: Array
+    rationale_ids: Strings
+    rationale_texts: Strings
+    rationale_n_kinds: Array
+    rationale_is_asked: Array
+    rationale_order: Array
+    edge_offsets: Array
+    edge_source: Array
+    edge_type: Array
+    edge_rationale: Array
+    edge_target: Array
+    edge_probability: Array
+    edge_weight: Array
+    edge_inferred_weight: Array
+    edge_phrase: Array
+    edge_explanations: Strings
+    edge_statement_offsets: Array
+    statement_response: Array
+    statement_position: Array
+    statement_phrase: Array
+    statement_probability: Array
+    statement_stated_confidence: Array
+    statement_match_score: Array
+    response_ids: Strings
+    response_prompt: Array
+    response_model: Array
+    prompt_ids: Strings
+    model_names: Strings
+    phrase_texts: Strings
+    backward_offsets: Array
+    backward_edges: Array
+    rationale_edge_offsets: Array
+    rationale_edges: Array
+    shared_offsets: Array
+    shared_edge: Array
+    shared_via: Array
+    shared_weight: Array
+    row_offsets: Array
+    row_target: Array
+    row_weight: Array
+    row_edge: Array
+    row_via: Array
+    sku_cards: Array
+    kind_cards: Array
+    rationale_cards: Array
+    edge_cards: Array
+    words: Strings
+    posting_offsets: Array
+    posting_documents: Array
 
     def relation_id(self, statement: int) -> str:
         """Key of a statement: the answer it was read from, and its place there."""
@@ -229,45 +190,6 @@ class Sections:
 
     def category_of(self, kind: int) -> str:
         return self.category_names[int(self.kind_category[kind])]
-
-
-@dataclass(frozen=True, slots=True)
-class ArraySpec:
-    """One file of a snapshot."""
-
-    name: str
-    dtype: str
-    dimension: str
-
-    @property
-    def file_name(self) -> str:
-        return f"{self.name}.arr"
-
-
-def _specs() -> Iterator[ArraySpec]:
-    for name, hint in get_type_hints(Sections, include_extras=True).items():
-        dimension, *dtype = hint.__metadata__
-        if dtype:
-            yield ArraySpec(name, dtype[0], dimension)
-        else:
-            yield ArraySpec(f"{name}.offsets", "<i8", f"{dimension}+1")
-            yield ArraySpec(f"{name}.bytes", "<u1", f"{name}.bytes")
-
-
-SPECS = tuple(_specs())
-
-OFFSETS = {
-    "kind_sku_offsets": "skus",
-    "edge_offsets": "edges",
-    "edge_statement_offsets": "statements",
-    "backward_offsets": "backwards",
-    "rationale_edge_offsets": "edges",
-    "shared_offsets": "shared",
-    "row_offsets": "rows",
-    "posting_offsets": "postings",
-    **{spec.name: f"{spec.name.removesuffix('.offsets')}.bytes" for spec in SPECS if ".offsets" in spec.name},
-}
-"""Offsets array to the dimension that its last entry must equal."""
 
 
 def to_arrays(sections: Sections) -> dict[str, Array]:
@@ -291,21 +213,6 @@ def from_arrays(arrays: Mapping[str, Array]) -> Sections:
         else:
             values[section.name] = arrays[section.name]
     return Sections(**values)
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """Where the rows given to the compiler went: none disappears.
-
-    Attributes:
-        n_accepted: Accepted rows that came in.
-        refused: Reason to the number of accepted rows that were not compiled.
-        kinds_without_relations: Kinds of the catalog that are in no edge.
-    """
-
-    n_accepted: int
-    refused: Mapping[str, int]
-    kinds_without_relations: int
 
 
 @dataclass(frozen=True, slots=True)

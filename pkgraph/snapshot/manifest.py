@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pkgraph.errors import SnapshotDamaged
-from pkgraph.snapshot.layout import FORMAT_VERSION, MIN_READER_VERSION, RELATION_TYPES, Intake
+from pkgraph.snapshot.format import FORMAT_VERSION, MIN_READER_VERSION, RELATION_TYPES, Intake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

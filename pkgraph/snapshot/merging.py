@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkgraph.kernel import kernel
-from pkgraph.snapshot.layout import MAX_ROW, Array
+from pkgraph.snapshot.format import MAX_ROW
+from pkgraph.snapshot.layout import Array
 from pkgraph.snapshot.paths import SHARED_TYPES, Paths, Readings, paths_of
 
 if TYPE_CHECKING:

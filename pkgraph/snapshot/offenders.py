@@ -12,16 +12,8 @@ import numpy as np
 
 from pkgraph.errors import InputError
 from pkgraph.snapshot.cards import cards_in_parts, lengths_of_cards
-from pkgraph.snapshot.layout import (
-    OFFSETS,
-    RELATION_TYPES,
-    SPECS,
-    Array,
-    Intake,
-    Sections,
-    Strings,
-    to_arrays,
-)
+from pkgraph.snapshot.format import OFFSETS, RELATION_TYPES, SPECS, Intake
+from pkgraph.snapshot.layout import Array, Sections, Strings, to_arrays
 from pkgraph.snapshot.merging import Rows, merge_paths
 from pkgraph.snapshot.paths import INFERRED_SHARE, Edges, Readings, readings_of, weight_of
 from pkgraph.snapshot.slots import slots_of

@@ -14,14 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkgraph.snapshot.layout import (
-    HOLDS_BOTH_WAYS,
-    MAX_SHARE,
-    RELATION_TYPES,
-    SHARES_A_PURPOSE,
-    WEIGHT_SCALE,
-    Array,
-)
+from pkgraph.snapshot.format import HOLDS_BOTH_WAYS, MAX_SHARE, RELATION_TYPES, SHARES_A_PURPOSE, WEIGHT_SCALE
+from pkgraph.snapshot.layout import Array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

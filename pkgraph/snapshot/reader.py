@@ -12,18 +12,9 @@ import numpy as np
 from pkgraph.errors import SnapshotDamaged, SnapshotMissing
 from pkgraph.snapshot.arrays import map_array
 from pkgraph.snapshot.cards import with_cards
-from pkgraph.snapshot.layout import (
-    CARDS,
-    FIRST_WITH_CARDS,
-    OFFSETS,
-    SPECS,
-    Array,
-    ArraySpec,
-    Sections,
-    from_arrays,
-)
+from pkgraph.snapshot.format import CARDS, FIRST_WITH_CARDS, OFFSETS, SPECS, ArraySpec
+from pkgraph.snapshot.layout import Array, Sections, from_arrays
 from pkgraph.snapshot.manifest import Manifest, read_manifest
-from pkgraph.snapshot.rules import judge_by_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -172,17 +163,3 @@ def check_digests(path: Path, manifest: Manifest) -> None:
             raise SnapshotDamaged(f"{path / name} cannot be read: {error.strerror}.") from error
         if digest != fact.sha256:
             raise SnapshotDamaged(f"{path / name} is damaged: its checksum does not fit.")
-
-
-def verify(path: Path) -> Manifest:
-    """Check a snapshot byte by byte, and its invariants.
-
-    Raises:
-        SnapshotMissing: There is no such folder.
-        SnapshotDamaged: A file was changed, or the graph breaks one of its rules; the message names it.
-    """
-    snapshot = Snapshot.open(path, verify=True)
-    report = judge_by_rules(snapshot.sections, snapshot.manifest.intake)
-    if not report.is_open:
-        raise SnapshotDamaged(f"{path} breaks its own rules: {dict(report.broken)}.")
-    return snapshot.manifest

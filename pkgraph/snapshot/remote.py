@@ -26,9 +26,9 @@ from pkgraph.snapshot.commits import (
     sequences,
     snapshots_folder,
 )
-from pkgraph.snapshot.layout import SPECS
+from pkgraph.snapshot.format import SPECS
 from pkgraph.snapshot.manifest import MANIFEST_NAME, MAX_JSON_BYTES, FileFact, read_manifest
-from pkgraph.snapshot.publish import commit_draft, draft_path, only_publisher
+from pkgraph.snapshot.publishing import commit_draft, draft_path, only_publisher
 from pkgraph.snapshot.reader import Snapshot, file_digest
 from pkgraph.snapshot.retention import remove_leftovers, remove_old
 from pkgraph.snapshot.writing import sync_folder, write_file

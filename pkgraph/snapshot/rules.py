@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pkgraph.errors import SnapshotDamaged
 from pkgraph.model import GateReport
 from pkgraph.snapshot import offenders
-from pkgraph.snapshot.layout import OFFSETS, Intake, Sections
+from pkgraph.snapshot.format import OFFSETS, Intake
+from pkgraph.snapshot.layout import Sections
+from pkgraph.snapshot.reader import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+    from pkgraph.snapshot.manifest import Manifest
     from pkgraph.snapshot.offenders import Derived
 
 
@@ -140,3 +145,17 @@ def judge_by_rules(sections: Sections, intake: Intake) -> GateReport:
     derived = offenders.Derived(sections, intake)
     counted = {name: rule.offenders(sections, derived) for name, rule in RULES.items()}
     return GateReport(evaluated, {name: count for name, count in counted.items() if count})
+
+
+def verify(path: Path) -> Manifest:
+    """Check a snapshot byte by byte, and its invariants.
+
+    Raises:
+        SnapshotMissing: There is no such folder.
+        SnapshotDamaged: A file was changed, or the graph breaks one of its rules; the message names it.
+    """
+    snapshot = Snapshot.open(path, verify=True)
+    report = judge_by_rules(snapshot.sections, snapshot.manifest.intake)
+    if not report.is_open:
+        raise SnapshotDamaged(f"{path} breaks its own rules: {dict(report.broken)}.")
+    return snapshot.manifest

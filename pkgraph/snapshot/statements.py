@@ -15,7 +15,8 @@ import polars as pl
 
 from pkgraph.errors import InputError
 from pkgraph.snapshot.coding import coded, place_texts, slices, strings_of
-from pkgraph.snapshot.layout import RELATION_TYPES, Array, Strings
+from pkgraph.snapshot.format import RELATION_TYPES
+from pkgraph.snapshot.layout import Array, Strings
 
 ROWS_AT_ONCE = 2_000_000
 """Sentences that are read at a time: about 150 MB, twice while they are read."""

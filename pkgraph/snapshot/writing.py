@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pkgraph.snapshot.arrays import read_only, write_array
-from pkgraph.snapshot.layout import SPECS, Array, CompiledGraph, to_arrays
+from pkgraph.snapshot.format import SPECS
+from pkgraph.snapshot.layout import Array, CompiledGraph, to_arrays
 from pkgraph.snapshot.manifest import MANIFEST_NAME, FileFact, Manifest, manifest_bytes, manifest_of
 from pkgraph.snapshot.reader import file_digest
 

@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from pkgraph import snapshot
+
 ROOT = Path(__file__).parents[2]
 HEAVY = ("dagster", "polars", "sklearn", "litellm", "great_expectations", "pandas", "sqlalchemy", "pydantic")
 
@@ -16,6 +20,13 @@ def test_every_room_imports_only_what_it_may() -> None:
         [linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
     )
     assert result.returncode == 0, result.stdout
+
+
+def test_every_name_that_the_snapshots_offer_is_found_and_no_other() -> None:
+    for name in snapshot.__all__:
+        assert getattr(snapshot, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'sing'"):
+        snapshot.sing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_the_command_line_answers_without_loading_the_pipeline() -> None:

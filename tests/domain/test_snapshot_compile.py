@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pkgraph.errors import CatalogError
 from pkgraph.snapshot import CompiledGraph, judge_by_rules
 from pkgraph.snapshot.compile import compile_graph
-from pkgraph.snapshot.layout import HOLDS_BOTH_WAYS, MAX_ROW, Strings, to_arrays
+from pkgraph.snapshot.format import HOLDS_BOTH_WAYS, MAX_ROW
+from pkgraph.snapshot.layout import Strings, to_arrays
 from pkgraph.snapshot.paths import paths_of
 from tests.random_graph import random_graph
 from tests.shop import STATEMENTS, Told, accepted, key_of, products

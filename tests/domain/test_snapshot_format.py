@@ -15,7 +15,8 @@ from pkgraph.errors import SnapshotDamaged, SnapshotMissing
 from pkgraph.recommend import Graph
 from pkgraph.snapshot import Snapshot, open_published, verify
 from pkgraph.snapshot.arrays import HEADER_SIZE
-from pkgraph.snapshot.layout import SPECS, to_arrays
+from pkgraph.snapshot.format import SPECS
+from pkgraph.snapshot.layout import to_arrays
 from pkgraph.snapshot.manifest import MANIFEST_NAME, sealed, unsealed
 from tests.published import graph_of, publish_shop
 

@@ -8,7 +8,7 @@ import pytest
 
 from pkgraph.recommend import Graph
 from pkgraph.snapshot import verify
-from pkgraph.snapshot.layout import CARDS, FORMAT_VERSION, SPECS
+from pkgraph.snapshot.format import CARDS, FORMAT_VERSION, SPECS
 from tests.kept_snapshot import GOLDEN, golden_graph
 from tests.published import publish_shop
 from tests.random_graph import random_graph

@@ -14,7 +14,8 @@ from pkgraph.errors import InputError
 from pkgraph.snapshot import RULES, CompiledGraph, judge_by_rules
 from pkgraph.snapshot.cards import with_cards
 from pkgraph.snapshot.compile import compile_graph
-from pkgraph.snapshot.layout import RELATION_TYPES, Sections, Strings
+from pkgraph.snapshot.format import RELATION_TYPES
+from pkgraph.snapshot.layout import Sections, Strings
 from pkgraph.snapshot.merging import merge_paths
 from pkgraph.snapshot.paths import Edges, Readings, readings_of
 from tests.shop import STATEMENTS, accepted, products

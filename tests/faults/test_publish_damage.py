@@ -13,7 +13,7 @@ from pkgraph.errors import SnapshotDamaged, SnapshotError
 from pkgraph.snapshot import Snapshot, open_published, rollback, verify
 from pkgraph.snapshot.arrays import HEADER_SIZE, header_of
 from pkgraph.snapshot.commits import commit_path
-from pkgraph.snapshot.layout import SPECS
+from pkgraph.snapshot.format import SPECS
 from tests.published import CREATED_AT, graph_of, publish_shop
 from tests.shop import STATEMENTS
 

@@ -15,7 +15,7 @@ import pytest
 
 from pkgraph.errors import SnapshotMissing
 from pkgraph.snapshot import open_published, snapshots, verify
-from pkgraph.snapshot.publish import MOMENTS
+from pkgraph.snapshot.publishing import MOMENTS
 from tests.published import graph_of, publish_shop
 
 KILLED, FAILED = -signal.SIGKILL, 3

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pkgraph.snapshot import Manifest, claim_of
-from pkgraph.snapshot.layout import Intake
+from pkgraph.snapshot.format import Intake
 
 CERTIFICATE = {"bound": 0.0476, "delta": 0.05, "n": 977, "errors": 43, "n_beyond": 0}
 
