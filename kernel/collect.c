@@ -383,7 +383,7 @@ Status collect_by_rows(const Tables *t, const Asked *asked, Scratch *s, int64_t 
     int64_t total = 0, start = 0, end = 0;
     *is_cut = false;
     for (int64_t i = 0; i < s->n_sources; i++) {
-        if (!rows_of(t, s->sources[i].node, &start, &end))
+        if (!rows_of(t, s->sources[i].node, &start, &end) || end - start > max_row)
             return DAMAGED;
         *is_cut |= end - start >= max_row;
         total += end - start;

@@ -162,8 +162,8 @@ typedef struct {
 
 /* What is asked; see pkgraph.recommend.plain.Asked. */
 typedef struct {
-    PyObject *skus; /* a fast sequence */
-    PyObject *steps, *rationales, *categories, *exclude, *available; /* borrowed; None where not given */
+    PyObject *skus, *rationales, *exclude; /* tuples: a caller's list may change while a stock function is asked */
+    PyObject *steps, *categories, *available; /* borrowed; None where not given */
     int64_t k, max_per_kind, max_per_phrase;
     uint32_t types, all_types;
     double min_probability, min_price, max_price;

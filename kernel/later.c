@@ -23,14 +23,11 @@ static PyObject *later(Graph *graph, PyObject *skus, Found found)
 {
     int64_t n_reasons = found.n_choices > 0 ? found.choices[found.n_choices - 1].end : 0;
     size_t of_choices = (size_t)found.n_choices * sizeof(Choice), of_reasons = (size_t)n_reasons * sizeof(Reason);
-    PyObject *given = PySequence_Tuple(skus);
-    Later *self = given == NULL ? NULL : PyObject_NewVar(Later, &LaterType, (Py_ssize_t)(of_choices + of_reasons));
-    if (self == NULL) {
-        Py_XDECREF(given);
+    Later *self = PyObject_NewVar(Later, &LaterType, (Py_ssize_t)(of_choices + of_reasons));
+    if (self == NULL)
         return NULL;
-    }
     self->graph = (Graph *)Py_NewRef((PyObject *)graph);
-    self->skus = given;
+    self->skus = Py_NewRef(skus);
     Choice *choices = (Choice *)self->room;
     Reason *reasons = (Reason *)(choices + found.n_choices);
     if (found.n_choices > 0) {

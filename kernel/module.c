@@ -47,7 +47,7 @@ static bool take_types(Graph *self, PyObject *names)
     return true;
 }
 
-static int graph_init(Graph *self, PyObject *args, PyObject *kwargs)
+static bool fill_graph(Graph *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"arrays", "snapshot_id", "relation_types", "shares_a_purpose", "max_row",
                             "item",   "item_fields", "path",           "path_fields",      "answer",
@@ -56,14 +56,10 @@ static int graph_init(Graph *self, PyObject *args, PyObject *kwargs)
         *damaged;
     unsigned int shares;
     long long max_row;
-    if (self->snapshot_id != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "a graph is made once");
-        return -1;
-    }
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!UO!ILO!OO!OO!OO", names, &PyDict_Type, &arrays, &snapshot_id,
                                      &PyTuple_Type, &types, &shares, &max_row, &PyType_Type, &item, &item_fields,
                                      &PyType_Type, &path, &path_fields, &PyType_Type, &answer, &answer_fields, &damaged))
-        return -1;
+        return false;
     self->damaged = Py_NewRef(damaged);
     self->snapshot_id = Py_NewRef(snapshot_id);
     self->max_row = max_row;
@@ -75,14 +71,23 @@ static int graph_init(Graph *self, PyObject *args, PyObject *kwargs)
         !find_slots(self->records.item, item_fields, self->records.item_at, N_ITEM_FIELDS) ||
         !find_slots(self->records.answer, answer_fields, self->records.answer_at, N_ANSWER_FIELDS) ||
         !find_slots(self->records.path, path_fields, self->records.path_at, N_PATH_FIELDS))
-        return -1;
+        return false;
     self->tables.shares_a_purpose = shares;
     const char *name = misfit(&self->tables);
     if (name != NULL) {
         PyErr_Format(damaged, "%s has another length than the arrays it belongs to.", name);
-        return -1;
+        return false;
     }
-    return 0;
+    return true;
+}
+
+/* Whole or not at all: there is no graph whose arrays were not checked. */
+static PyObject *graph_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    Graph *self = (Graph *)type->tp_alloc(type, 0);
+    if (self != NULL && !fill_graph(self, args, kwargs))
+        Py_CLEAR(self);
+    return (PyObject *)self;
 }
 
 static void graph_dealloc(Graph *self)
@@ -191,8 +196,8 @@ static PyObject *answered(Graph *self, Asked *asked, Scratch *s, PyObject *unkno
 {
     asked->is_shown = how == AS_JSON;
     Status status = find_picks(self, asked, s, unknown);
-    if (status != OK)
-        return raise_status(self, status);
+    if (status != OK) /* an error of a stock function is the caller's, also one that reads like damage */
+        return PyErr_Occurred() ? NULL : raise_status(self, status);
     Found found = {s->choices, s->reasons, s->n_choices};
     if (how == AS_PICKS)
         return Py_BuildValue("(NNO)", as_picks(found), sources_of(s), unknown);
@@ -228,15 +233,15 @@ static PyObject *graph_simple(Graph *self, PyObject *const *args, Py_ssize_t n)
 {
     if (n != 3)
         return PyErr_Format(PyExc_TypeError, "simple takes 3 arguments");
-    PyObject *skus = args[1];
-    if ((!PyList_CheckExact(skus) && !PyTuple_CheckExact(skus)) || PySequence_Fast_GET_SIZE(skus) > MAX_SEEDS ||
+    PyObject *given = args[1];
+    if ((!PyList_CheckExact(given) && !PyTuple_CheckExact(given)) || PySequence_Fast_GET_SIZE(given) > MAX_SEEDS ||
         !PyLong_CheckExact(args[2]))
         Py_RETURN_NONE;
     int overflows;
     long k = PyLong_AsLongAndOverflow(args[2], &overflows);
     if (overflows != 0 || k < 1 || k > self->max_row)
         Py_RETURN_NONE;
-    PyObject *nothing = PyTuple_New(0);
+    PyObject *skus = PySequence_Tuple(given), *nothing = PyTuple_New(0);
     Asked asked = {
         .skus = skus,
         .steps = Py_None,
@@ -250,7 +255,9 @@ static PyObject *graph_simple(Graph *self, PyObject *const *args, Py_ssize_t n)
         .types = self->all_types,
         .all_types = self->all_types,
     };
-    PyObject *found = nothing == NULL ? NULL : answered_in_scratch(self, &asked, PyLong_AsLong(args[0]));
+    bool is_ready = skus != NULL && nothing != NULL;
+    PyObject *found = is_ready ? answered_in_scratch(self, &asked, PyLong_AsLong(args[0])) : NULL;
+    Py_XDECREF(skus);
     Py_XDECREF(nothing);
     return found;
 }
@@ -263,9 +270,7 @@ static PyObject *graph_answer(Graph *self, PyObject *const *args, Py_ssize_t n)
     long how = PyLong_AsLong(args[0]);
     PyObject *const *a = args + 1;
     Asked asked;
-    PyObject *skus = PySequence_Fast(a[0], "seeds are a list of SKUs");
-    PyObject *rationales = PySequence_Fast(a[2], "rationales are a list of rows");
-    PyObject *exclude = PySequence_Fast(a[8], "exclude is a list of SKUs");
+    PyObject *skus = PySequence_Tuple(a[0]), *rationales = PySequence_Tuple(a[2]), *exclude = PySequence_Tuple(a[8]);
     PyObject *found = NULL;
     if (skus != NULL && rationales != NULL && exclude != NULL) {
         asked.skus = skus;
@@ -293,8 +298,7 @@ static PyMethodDef graph_methods[] = {
 
 static PyType_Slot graph_slots[] = {
     {Py_tp_doc, "The arrays of a snapshot, ready to answer."},
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_init, graph_init},
+    {Py_tp_new, graph_new},
     {Py_tp_dealloc, graph_dealloc},
     {Py_tp_methods, graph_methods},
     {0, NULL},

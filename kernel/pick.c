@@ -92,8 +92,13 @@ static int is_available(const Tables *t, const Asked *asked, int64_t row, Status
         return -1;
     }
     PyObject *sku = PyUnicode_DecodeUTF8(text.start, text.length, "strict");
-    if (sku == NULL)
+    if (sku == NULL) {
+        if (PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) {
+            PyErr_Clear();
+            *status = DAMAGED;
+        }
         return -1;
+    }
     int found;
     if (PyCallable_Check(asked->available)) {
         PyObject *said = PyObject_CallOneArg(asked->available, sku);

@@ -1,11 +1,11 @@
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 VERSION: int
 
 class Graph:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         arrays: dict[str, Any],
         snapshot_id: str,
         relation_types: tuple[str, ...],
@@ -15,9 +15,12 @@ class Graph:
         item_fields: tuple[str, ...],
         path: type,
         path_fields: tuple[str, ...],
+        answer: type,
+        answer_fields: tuple[str, ...],
         damaged: type[Exception],
-    ) -> None: ...
+    ) -> Self: ...
     def row_of(self, sku: str, /) -> int: ...
+    def simple(self, how: int, skus: Sequence[str], k: int, /) -> Any: ...
     def answer(
         self,
         how: int,
@@ -37,6 +40,7 @@ class Graph:
         /,
     ) -> Any: ...
 
+def place_texts(data: Any, starts: Any, offsets: Any, texts: Any, /) -> None: ...
 def merge_paths(
     arrays: dict[str, Any], shares_a_purpose: int, max_row: int, first: int, end: int, /
 ) -> tuple[bytes, ...]: ...

@@ -211,7 +211,7 @@ class Graph:
     ) -> Asked:
         check(skus, k, min_probability, diversity, max_per_kind, max_per_phrase)
         fields = (
-            skus,
+            tuple(skus),  # a caller's list may change while a stock function is asked
             None if weights is None else steps_of(weights, len(skus)),
             () if purpose is None else resolve_purpose(self._sections, purpose),
             k,

@@ -20,6 +20,7 @@ from pkgraph.recommend.graph import Graph
 from pkgraph.recommend.plain import Asked, PlainEngine
 from pkgraph.snapshot import CompiledGraph, Manifest, Snapshot
 from pkgraph.snapshot.coding import place_texts
+from pkgraph.snapshot.format import MAX_ROW
 from pkgraph.snapshot.layout import Sections, Strings, from_arrays, to_arrays
 from pkgraph.snapshot.merging import merge_in_numpy, merge_paths
 from tests.published import graph_of
@@ -95,9 +96,59 @@ def test_a_stock_that_is_a_function_is_asked_about_each_candidate_once_and_its_e
     question = asked_of(compiled, ["f1"], {"available": in_stock})
     assert [item.sku for item in fast.answer(question, 0.0).items] == ["c1", "v1", "t1", "k1"]
     assert asked == ["c2", "c1", "v1", "t1", "k1"]
-    broken = asked_of(compiled, ["f1"], {"available": lambda sku: 1 // 0})
-    with pytest.raises(ZeroDivisionError):
-        fast.answer(broken, 0.0)
+    for broken, error in (
+        (lambda sku: 1 // 0, ZeroDivisionError),
+        (lambda sku: b"\xff".decode(), UnicodeDecodeError),
+    ):
+        with pytest.raises(error):
+            fast.answer(asked_of(compiled, ["f1"], {"available": broken}), 0.0)
+
+
+def test_a_list_of_seeds_that_changes_meanwhile_is_answered_as_it_was_given() -> None:
+    compiled = graph_of()
+    fast, plain = compiled_engine(compiled.sections), PlainEngine(compiled.sections, "0123456789ab")
+    seeds, given = [*map(str, range(50)), "f1"], list[str]()
+
+    def emptying(_: str) -> bool:
+        given.clear()
+        return True
+
+    options = {"k": 3, "available": emptying}
+    for diversity in (0.0, 0.5):
+        expected = plain.answer(asked_of(compiled, seeds, {"k": 3}), diversity)
+        for engine in (fast, plain):
+            given[:] = seeds
+            assert engine.answer(asked_of(compiled, given, options), diversity) == expected
+            assert given == []
+    given[:] = seeds
+    expected_json = plain.answer_json(asked_of(compiled, seeds, {"k": 3}), 0.0)
+    assert fast.answer_json(asked_of(compiled, seeds, options)._replace(skus=given), 0.0) == expected_json
+
+
+def test_texts_that_run_code_when_they_are_compared_do_no_harm() -> None:
+    given: list[str] = []
+
+    class Emptying(str):
+        __slots__ = ()
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            given.clear()
+            return str.__eq__(self, other)
+
+    given += [Emptying(number) for number in range(90)]
+    answer = compiled_engine(graph_of().sections).simple(given, 10)
+    assert answer is not None
+    assert len(answer.unknown_skus) == 90
+
+
+def test_half_a_character_in_a_seed_or_an_exclusion_names_nothing() -> None:
+    compiled = graph_of()
+    fast, plain = compiled_engine(compiled.sections), PlainEngine(compiled.sections, "0123456789ab")
+    asked = asked_of(compiled, ["\ud800f1", "f1", "\udfff"], {"exclude": ["c2\ud800", "v1"]})
+    assert fast.answer(asked, 0.0) == plain.answer(asked, 0.0)
+    assert fast.answer(asked, 0.0).unknown_skus == ("\ud800f1", "\udfff")
+    assert fast.answer_json(asked, 0.0) == plain.answer_json(asked, 0.0)
 
 
 def test_a_question_inside_a_question_is_answered() -> None:
@@ -185,6 +236,27 @@ def test_a_damaged_snapshot_is_an_error_or_an_answer_never_a_crash(seed: int) ->
                 repr(answer(asked, 0.0))  # records are made when they are read
             except SnapshotDamaged:
                 continue
+
+
+def test_a_row_that_is_longer_than_rows_are_is_damage() -> None:
+    """Ten seeds whose rows were 16 million long would take the memory of the machine."""
+    sections = graph_of().sections
+    arrays = to_arrays(sections)
+    for name in ("row_target", "row_weight", "row_edge", "row_via"):
+        arrays[name] = np.resize(arrays[name], 50)
+    kinds = arrays["kind_cards"] = arrays["kind_cards"].copy()
+    kinds[3::4] = MAX_ROW + 1
+    with pytest.raises(SnapshotDamaged):
+        compiled_engine(from_arrays(arrays)).simple(["f1"], 10)
+    kinds[3::4] = MAX_ROW
+    assert compiled_engine(from_arrays(arrays)).simple(["f1"], 3) is not None
+
+
+def test_there_is_no_graph_whose_arrays_were_not_checked() -> None:
+    compiled = kernel()
+    assert compiled is not None
+    with pytest.raises(TypeError, match="arrays"):
+        compiled.Graph.__new__(compiled.Graph)
 
 
 def test_arrays_that_do_not_fit_each_other_are_refused_by_name() -> None:
