@@ -17,7 +17,6 @@ from pkgraph.snapshot.layout import to_arrays
 from pkgraph.snapshot.paths import SHARED_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import ModuleType
 
     from pkgraph.snapshot.layout import Sections
@@ -49,6 +48,7 @@ class CompiledEngine(PlainEngine):
             answer_fields=(*_names(Recommendations), "_later"),
             damaged=SnapshotDamaged,
         )
+        self.simple = self._graph.simple
 
     def row_of(self, sku: str) -> int:
         return int(self._graph.row_of(sku))
@@ -65,14 +65,6 @@ class CompiledEngine(PlainEngine):
         if seed < 0:
             return Source(node, None)
         return Source(node, asked.skus[seed], WEIGHT_STEPS if asked.steps is None else asked.steps[seed])
-
-    def simple(self, skus: Sequence[str], k: int) -> Recommendations | None:
-        found: Recommendations | None = self._graph.simple(RECORDS, skus, k)
-        return found
-
-    def simple_json(self, skus: Sequence[str], k: int) -> bytes | None:
-        found: bytes | None = self._graph.simple(JSON, skus, k)
-        return found
 
     def answer(self, asked: Asked, diversity: float) -> Recommendations:
         if diversity:

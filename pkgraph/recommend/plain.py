@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkgraph.recommend.answers import Recommendations
 from pkgraph.recommend.diversity import POOL, diverse
@@ -41,6 +41,14 @@ class Asked(NamedTuple):
     include_seed_kinds: bool
 
 
+Simple = Callable[[int, Sequence[str], int], Any]
+"""simple(how, skus, k): the answer where nothing else is asked; None where it must be asked in full."""
+
+
+def _asked_in_full(how: int, skus: Sequence[str], k: int) -> None:  # noqa: ARG001 - a Simple
+    return None
+
+
 def sources_of(s: Sections, asked: Asked) -> tuple[tuple[Source, ...], tuple[str, ...]]:
     """Where paths start, and the seeds that the snapshot does not know.
 
@@ -67,17 +75,10 @@ class PlainEngine:
     def __init__(self, sections: Sections, snapshot_id: str) -> None:
         self._sections = sections
         self._snapshot_id = snapshot_id
+        self.simple: Simple = _asked_in_full
 
     def row_of(self, sku: str) -> int:
         return row_of(self._sections, sku)
-
-    def simple(self, skus: Sequence[str], k: int) -> Recommendations | None:  # noqa: ARG002 - see CompiledEngine
-        """The answer where nothing but seeds and k is asked; None where it must be asked in full."""
-        return None
-
-    def simple_json(self, skus: Sequence[str], k: int) -> bytes | None:  # noqa: ARG002 - see CompiledEngine
-        """The same as JSON."""
-        return None
 
     def picks(self, asked: Asked) -> tuple[list[Pick], tuple[Source, ...], tuple[str, ...]]:
         """The chosen products, the sources that their ways name, and the unknown seeds."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any
 
 from pkgraph.model import RelationType
-from pkgraph.recommend import Graph
+from pkgraph.recommend.graph import DEFAULTS
 from pkgraph.recommend.question import MAX_SEED_WEIGHT, MAX_SEEDS
 from pkgraph.recommend.search import WHAT
 from pkgraph.serving.fields import Field, bad, read_object, read_query
@@ -120,11 +119,6 @@ _OURS = {
 """Names of the library, where they are not those of the question."""
 
 _NO_FILTER_WHERE_EMPTY = {"relation_types", "categories"}
-_DEFAULTS = {
-    name: one.default
-    for name, one in signature(Graph.recommend).parameters.items()
-    if one.default is not Parameter.empty
-}
 
 
 def _options(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +130,7 @@ def _options(found: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in options.items()
-        if value != _DEFAULTS[name] and (value or name not in _NO_FILTER_WHERE_EMPTY)
+        if value != DEFAULTS.get(name, ()) and (value or name not in _NO_FILTER_WHERE_EMPTY)
     }
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pkgraph.errors import SnapshotDamaged
 from pkgraph.kernel import kernel
 from pkgraph.recommend.answers import Recommendations
-from pkgraph.recommend.compiled import CompiledEngine, engine_for
+from pkgraph.recommend.compiled import JSON, RECORDS, CompiledEngine, engine_for
 from pkgraph.recommend.graph import Graph
 from pkgraph.recommend.plain import Asked, PlainEngine
 from pkgraph.snapshot import CompiledGraph, Manifest, Snapshot
@@ -36,7 +36,7 @@ def compiled_engine(sections: Sections) -> CompiledEngine:
 def asked_of(compiled: CompiledGraph, seeds: list[str], options: dict[str, Any]) -> Asked:
     """The question as the engines get it, through the front door."""
     manifest = Manifest("0123456789ab", {}, {}, compiled.intake, {})
-    return Graph(Snapshot(None, manifest, compiled.sections))._asked(seeds, **options)  # type: ignore[arg-type]
+    return Graph(Snapshot(None, manifest, compiled.sections))._asked(seeds, options)  # type: ignore[arg-type]
 
 
 def test_the_kernel_is_used_where_it_was_built_and_left_alone_where_it_is_not_wanted(
@@ -137,7 +137,7 @@ def test_texts_that_run_code_when_they_are_compared_do_no_harm() -> None:
             return str.__eq__(self, other)
 
     given += [Emptying(number) for number in range(90)]
-    answer = compiled_engine(graph_of().sections).simple(given, 10)
+    answer = compiled_engine(graph_of().sections).simple(RECORDS, given, 10)
     assert answer is not None
     assert len(answer.unknown_skus) == 90
 
@@ -191,8 +191,8 @@ def test_the_short_way_answers_what_the_long_way_answers(seed: int) -> None:
     for _ in range(10):
         seeds, k = random_question(random, compiled)[0], int(random.integers(1, 33))
         asked = asked_of(compiled, seeds, {"k": k})
-        assert fast.simple(seeds, k) == fast.answer(asked, 0.0)
-        assert fast.simple_json(tuple(seeds), k) == fast.answer_json(asked, 0.0)
+        assert fast.simple(RECORDS, seeds, k) == fast.answer(asked, 0.0)
+        assert fast.simple(JSON, tuple(seeds), k) == fast.answer_json(asked, 0.0)
 
 
 def test_what_is_no_simple_question_takes_the_long_way_and_is_refused_there() -> None:
@@ -205,9 +205,9 @@ def test_what_is_no_simple_question_takes_the_long_way_and_is_refused_there() ->
         (["f1"] * 101, 10),
     ]
     for seeds, k in others:
-        assert fast.simple(seeds, k) is None
+        assert fast.simple(RECORDS, seeds, k) is None
     with pytest.raises(TypeError, match="a SKU is a text"):
-        fast.simple([1], 10)  # type: ignore[list-item]
+        fast.simple(RECORDS, [1], 10)  # type: ignore[list-item]
 
 
 def damaged(sections: Sections, random: np.random.Generator) -> Sections:
@@ -247,9 +247,9 @@ def test_a_row_that_is_longer_than_rows_are_is_damage() -> None:
     kinds = arrays["kind_cards"] = arrays["kind_cards"].copy()
     kinds[3::4] = MAX_ROW + 1
     with pytest.raises(SnapshotDamaged):
-        compiled_engine(from_arrays(arrays)).simple(["f1"], 10)
+        compiled_engine(from_arrays(arrays)).simple(RECORDS, ["f1"], 10)
     kinds[3::4] = MAX_ROW
-    assert compiled_engine(from_arrays(arrays)).simple(["f1"], 3) is not None
+    assert compiled_engine(from_arrays(arrays)).simple(RECORDS, ["f1"], 3) is not None
 
 
 def test_there_is_no_graph_whose_arrays_were_not_checked() -> None:

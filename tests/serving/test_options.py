@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import polars as pl
 import pytest
 
 from pkgraph.recommend import Graph
+from pkgraph.recommend.graph import DEFAULTS, Options
 from pkgraph.serving.questions import BASKET_FIELDS
 from pkgraph.snapshot.compile import compile_graph
 from tests.command import Command
@@ -70,8 +70,15 @@ def as_list(answer: bytes | str) -> list[Any]:
 
 def test_no_option_is_missing() -> None:
     of_baskets = {"skus", "weights", "include_seed_kinds", "purpose", "available"}
-    assert inspect.signature(Graph.recommend).parameters.keys() - {"self"} == OPTIONS.keys() | of_baskets
+    assert DEFAULTS.keys() == Options.__annotations__.keys() == OPTIONS.keys() | of_baskets - {"skus"}
     assert of_baskets <= BASKET_FIELDS.keys()
+
+
+def test_an_option_that_there_is_not_is_an_error(root: Path) -> None:
+    graph = Graph.published(root)
+    for ask in (graph.recommend, graph.recommend_json):
+        with pytest.raises(TypeError, match=r"no option limit; the options are k, weights"):
+            ask(["f1"], limit=3)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("name", OPTIONS)
