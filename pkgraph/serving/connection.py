@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 _STATUS_LINES = {one.value: f"HTTP/1.1 {one.value} {one.phrase}\r\n".encode() for one in HTTPStatus}
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-_TRACE = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACE = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
+"""All zeros are no trace, says W3C Trace Context."""
 _LABELS = {b"GET": "GET", b"HEAD": "HEAD", b"POST": "POST"}
 
 AT_ONCE = 32
@@ -236,16 +237,27 @@ class Connection(asyncio.Protocol):
     ) -> None:
         started = time.perf_counter()
         route, answer = self.front.service.answer(method, target, headers, body)
-        self._write(answer, headers, last, with_body=method != b"HEAD")
+        name = self._write(answer, headers, last, with_body=method != b"HEAD")
         seconds = time.perf_counter() - started
         label = _LABELS.get(method, "other")
         self.front.service.metrics.answered(route, label, answer.status, seconds)
         if self.front.logs_requests:
-            self._log(route, method, target, headers, answer, seconds)
+            self._log(
+                "answered",
+                name,
+                headers,
+                route=route,
+                method=method.decode("latin-1"),
+                target=target.decode("latin-1"),
+                status=answer.status,
+                bytes=0 if method == b"HEAD" else len(answer.body),
+                ms=round(seconds * 1e3, 3),
+            )
 
     def _write(
         self, answer: Answer, headers: dict[bytes, bytes], last: bytes, *, with_body: bool = True
-    ) -> None:
+    ) -> bytes:
+        """Send the answer; the name of the request, its caller's or ours."""
         status, head, body = answer
         given = headers.get(b"x-request-id")
         name = given if given and _REQUEST_ID.fullmatch(given) else self.front.request_id()
@@ -259,29 +271,13 @@ class Connection(asyncio.Protocol):
         self._n_answered += 1
         if last is _CLOSE:
             self.close()
+        return name
 
-    def _log(
-        self,
-        route: str,
-        method: bytes,
-        target: bytes,
-        headers: dict[bytes, bytes],
-        answer: Answer,
-        seconds: float,
-    ) -> None:
+    def _log(self, event: str, name: bytes, headers: dict[bytes, bytes], **fields: str | float) -> None:
+        """A line with the name that the caller was told, and the trace that it belongs to."""
         trace = _TRACE.fullmatch(headers.get(b"traceparent", b""))
         more = {"trace_id": trace[1].decode(), "parent_id": trace[2].decode()} if trace else {}
-        self.front.service.log.gather(
-            "answered",
-            route=route,
-            method=method.decode("latin-1"),
-            target=target.decode("latin-1"),
-            status=answer.status,
-            bytes=len(answer.body),
-            ms=round(seconds * 1e3, 3),
-            request_id=headers.get(b"x-request-id", b"").decode("latin-1"),
-            **more,
-        )
+        self.front.service.log.gather(event, **fields, request_id=name.decode("ascii"), **more)
 
     # Ending.
 
@@ -290,8 +286,9 @@ class Connection(asyncio.Protocol):
         return not (self._has_begun or self._waiting or self._is_paused)
 
     def _too_long_a_head(self) -> Problem:
-        most = self.front.limits.head_bytes
-        return Problem(431, "headers-too-large", f"Headers have {most} bytes at most.")
+        limits = self.front.limits
+        most = f"{limits.head_bytes} bytes and {limits.headers} names"
+        return Problem(431, "headers-too-large", f"Headers have {most} at most.")
 
     def _too_long_a_body(self) -> Problem:
         return Problem(413, "content-too-large", f"A body has {self.front.limits.body_bytes} bytes at most.")
@@ -300,8 +297,17 @@ class Connection(asyncio.Protocol):
         """Say what is wrong, and end; what still comes is read and forgotten for a moment."""
         instance = self._target.partition(b"?")[0].decode("latin-1")
         self._refusal = problem
-        self._write(problem_answer(problem, instance), self._headers, _CLOSE)
+        name = self._write(problem_answer(problem, instance), self._headers, _CLOSE)
         self.front.service.metrics.answered("none", "other", problem.status, 0.0)
+        if self.front.logs_requests:
+            self._log(
+                "refused",
+                name,
+                self._headers,
+                target=self._target.decode("latin-1"),
+                status=problem.status,
+                problem=problem.slug,
+            )
 
     def close(self) -> None:
         """Let what was written arrive, and hear the caller out: a reset would destroy the answer."""

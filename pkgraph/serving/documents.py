@@ -113,6 +113,31 @@ SCHEMAS: Mapping[str, Any] = {
 }
 
 
+HEADERS: Mapping[str, Any] = {
+    "ETag": {
+        "description": "Changes with the snapshot and the stock list; send it as If-None-Match.",
+        "required": True,
+        "schema": _TEXT,
+    },
+    "X-Request-Id": {
+        "description": "Name of the request, in the log too: the caller's own, or else the server's.",
+        "required": True,
+        "schema": _TEXT,
+    },
+}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "ETags of answers that the caller has; * is any.",
+    "schema": _TEXT,
+}
+
+
+def _headers(*names: str) -> dict[str, Any]:
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}}
+
+
 def _content(shows: str) -> dict[str, Any]:
     if "/" in shows:
         return {"content": {shows: {"schema": _TEXT if shows.startswith("text") else {"type": "object"}}}}
@@ -124,6 +149,7 @@ def _problem(status: int) -> dict[str, Any]:
     return {
         "description": HTTPStatus(status).phrase,
         "content": {"application/problem+json": {"schema": schema}},
+        **_headers(),
     }
 
 
@@ -144,7 +170,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
                 **more,
             }
         )
-    return found
+    return [*found, _IF_NONE_MATCH] if route.is_cached else found
 
 
 def _body(fields: Mapping[str, Field]) -> dict[str, Any]:
@@ -163,17 +189,19 @@ def _body(fields: Mapping[str, Field]) -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     says = route.answer.__doc__ or HTTPStatus.OK.phrase
-    responses = {"200": {"description": says, **_content(route.shows)}}
+    headers = _headers("ETag") if route.is_cached else _headers()
+    responses = {"200": {"description": says, **_content(route.shows), **headers}}
     if route.is_cached:
-        responses["304"] = {"description": "The caller has this answer: If-None-Match named its ETag."}
+        has_it = "The caller has this answer: If-None-Match named its ETag."
+        responses["304"] = {"description": has_it, **headers}
     if route.name == "readyz":
-        responses["503"] = {"description": "Not ready.", **_content(route.shows)}
+        responses["503"] = {"description": "Not ready.", **_content(route.shows), **headers}
     # What no route is behind: a target or headers that are too long.
     for status in sorted({*route.problems, 414, 431} if route.problems else ()):
         responses[str(status)] = _problem(status)
     operation: dict[str, Any] = {"operationId": route.name, "summary": says, "responses": responses}
-    if route.parameter or route.query:
-        operation["parameters"] = _parameters(route)
+    if parameters := _parameters(route):
+        operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = _body(route.body)
     return operation
@@ -189,7 +217,7 @@ def openapi(routes: Iterable[Route]) -> dict[str, Any]:
             "description": "Recommendations from a published product knowledge graph, with their reasons.",
         },
         "paths": {route.path: {route.method.lower(): _operation(route)} for route in routes},
-        "components": {"schemas": dict(SCHEMAS)},
+        "components": {"schemas": dict(SCHEMAS), "headers": dict(HEADERS)},
     }
 
 

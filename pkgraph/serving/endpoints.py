@@ -105,6 +105,7 @@ def item(ask: Ask) -> Answer:
 
 def product(ask: Ask) -> Answer:
     """One product of the catalog, in stock or not."""
+    ask.fields(NO_FIELDS)
     current = ask.current
     found = current.graph.product(ask.value)
     if found is None:
@@ -114,6 +115,7 @@ def product(ask: Ask) -> Answer:
 
 def statements(ask: Ask) -> Answer:
     """What the models said that became one edge, surest first; a path names its edge, for this snapshot."""
+    ask.fields(NO_FIELDS)
     current, edge = ask.current, ask.value
     is_row = edge.isascii() and edge.isdecimal() and len(edge) <= MAX_DIGITS
     if not is_row or int(edge) >= current.graph.snapshot.n_edges:

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 ROUTES = (
     "item",
@@ -50,10 +50,10 @@ GAUGES = {
     "http_connections": "Connections that are open.",
     "snapshot_sequence": "Number of the commit that answers; the lowest of the workers.",
     "stock_skus": "SKUs of the snapshot that the stock list holds; 0 without a list.",
-    "faults": "What /readyz names as wrong: a refused commit, a refused stock list.",
+    "faults": "What /readyz names as wrong: a refused commit, a refused stock list; the most of a worker.",
 }
-_ADDED = frozenset({"http_connections"})
-"""Gauges that are summed over the workers; of the others the lowest counts."""
+_OF_ALL: Mapping[str, Callable[[list[int]], int]] = {"http_connections": sum, "faults": max}
+"""What a gauge is of all workers, where it is not the lowest: one worker that is behind is what matters."""
 
 _CODE_CELL = {key: i for i, key in enumerate((r, m, s) for r in ROUTES for m in METHODS for s in STATUSES)}
 _N_BUCKETS = len(BUCKETS_US) + 1
@@ -143,8 +143,7 @@ class Metrics:
         says = "Connections closed on a caller, by reason."
         yield from _family("http_connections_cut_total", "counter", says, cuts)
         for name, says in GAUGES.items():
-            column = self._column(_CELL[name])
-            value = sum(column) if name in _ADDED else min(column)
+            value = _OF_ALL.get(name, min)(self._column(_CELL[name]))
             yield from _family(name, "gauge", says, [("", value)])
 
 

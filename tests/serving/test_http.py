@@ -11,6 +11,7 @@ import pytest
 
 from pkgraph.recommend import Graph
 from pkgraph.serving.documents import openapi
+from pkgraph.serving.metrics import Metrics, shared_page
 from pkgraph.serving.routes import ROUTES, Route
 from tests.published import publish_shop
 from tests.serving.server import Server, running
@@ -103,6 +104,9 @@ def test_the_snapshot_says_what_it_was_made_from_and_that_it_has_no_certificate(
         ("/v1/items/f1/recommendations?k=3", 400, "bad-request"),
         ("/v1/items/f1/recommendations?min_probability=nan", 400, "bad-request"),
         ("/v1/items/f1/recommendations?relation=astrology", 400, "bad-request"),
+        ("/v1/items/f1?limit=3", 400, "bad-request"),
+        ("/v1/edges/0/statements?limit=3", 400, "bad-request"),
+        ("/v1/snapshot?limit=3", 400, "bad-request"),
         ("/v1/search", 400, "bad-request"),
         ("/v1/search?q=a&what=moon", 400, "bad-request"),
         ("/v1/nothing", 404, "not-found"),
@@ -278,6 +282,19 @@ def test_metrics_count_answers_by_route_method_and_code(server: Server) -> None:
     assert server.metric(times) == timed + 3
 
 
+def test_a_fault_of_one_worker_shows_whichever_is_scraped() -> None:
+    page = shared_page(3)
+    workers = [Metrics(page, number) for number in range(3)]
+    for worker, sequence, faults in zip(workers, (7, 6, 7), (0, 1, 0), strict=True):
+        worker.show("snapshot_sequence", sequence)
+        worker.show("faults", faults)
+        worker.show("http_connections", 2)
+    for worker in workers:
+        lines = worker.text(None, None).splitlines()
+        shown = {"pkgraph_faults 1", "pkgraph_snapshot_sequence 6", "pkgraph_http_connections 6"}
+        assert shown <= set(lines)
+
+
 def test_metrics_never_name_a_sku(server: Server) -> None:
     server.get("/v1/items/secret-sku-77/recommendations")
     assert "secret-sku-77" not in server.get("/metrics").text
@@ -309,6 +326,16 @@ def test_requests_are_logged_with_the_trace_they_belong_to(root: Path) -> None:
         headers = {"traceparent": trace, "x-request-id": "r1"}
         server.get("/v1/items/f1/recommendations?limit=3", headers=headers)
         line = server.wait_for("answered")
+        for unnamed in ({}, {"x-request-id": "a b", "traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"}):
+            ours = server.get("/livez", headers=unnamed).headers["x-request-id"]
+            logged = server.wait_for("answered")
+            assert logged["request_id"] == ours  # what the caller was told finds the line
+            assert "trace_id" not in logged
+        refused = server.get("/livez", headers={"host": "a b", "traceparent": trace})
+        refusal = server.wait_for("refused")
+    assert (refusal["request_id"], refusal["status"]) == (refused.headers["x-request-id"], 400)
+    assert (refusal["target"], refusal["problem"]) == ("/livez", "bad-request")
+    assert refusal["trace_id"] == line["trace_id"]
     assert line["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
     assert line["parent_id"] == "00f067aa0ba902b7"
     assert (line["request_id"], line["status"], line["route"]) == ("r1", 200, "item")
