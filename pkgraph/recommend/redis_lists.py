@@ -11,6 +11,7 @@ GRACE_SECONDS later: a reader that has just read `current` still finds its lists
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -116,10 +117,12 @@ def _escaped(text: str) -> str:
 
 
 def _let_go(server: Any, prefix: str, current: str, grace_seconds: int) -> None:
-    """Everything of other snapshots goes away after a while."""
+    """Lists of other snapshots go away after a while; keys that only begin like them are another's."""
+    lists = re.compile(rb"%b:([0-9a-f]{12}):(?:sku|list):" % re.escape(prefix.encode()))
     batch: list[bytes] = []
     for key in server.scan_iter(match=f"{_escaped(prefix)}:*:*", count=BATCH):
-        if key.startswith(f"{prefix}:{current}:".encode()):
+        found = lists.match(key)
+        if found is None or found[1] == current.encode():
             continue
         batch.append(key)
         if len(batch) == BATCH:

@@ -110,11 +110,18 @@ def test_what_a_former_snapshot_left_goes_away_after_a_while(server: Any, url: s
 
 
 def test_keys_of_others_are_not_touched(server: Any, url: str, tmp_path: Path) -> None:
-    publish_shop(tmp_path)
-    server.set("pkgraph-cart:1:2", "theirs")
-    server.set("cart", "theirs")
-    load(Graph.published(tmp_path), url)
-    assert (server.ttl("pkgraph-cart:1:2"), server.ttl("cart")) == (-1, -1)
+    """Another prefix may begin with ours, and a shop may keep its own keys beside our lists."""
+    publish_shop(tmp_path / "a")
+    publish_shop(tmp_path / "b", version="2")
+    first, second = (Graph.published(tmp_path / name) for name in "ab")
+    load(first, url, prefix="pkgraph:eu")
+    theirs = [b"cart", b"pkgraph-cart:1:2", b"pkgraph:cart:1", *server.keys("pkgraph:eu:*")]
+    for key in theirs[:3]:
+        server.set(key, "theirs")
+    load(first, url)
+    load(second, url)
+    assert {key: server.ttl(key) for key in theirs} == dict.fromkeys(theirs, -1)
+    assert {server.ttl(key) > 0 for key in server.keys(f"pkgraph:{first.snapshot_id}:*")} == {True}
 
 
 def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path) -> None:
