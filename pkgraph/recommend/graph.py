@@ -28,6 +28,7 @@ from pkgraph.recommend.question import (
     MAX_SEEDS,
     Available,
     check,
+    listed,
     prices_of,
     steps_of,
     types_of,
@@ -188,7 +189,7 @@ class Graph:
             o["min_probability"],
             self._categories(o["categories"]),
             prices_of(o["min_price"], o["max_price"]),
-            tuple(o["exclude"]),
+            tuple(listed(o["exclude"], "exclude")),
             _looked_up(o["available"]),
             o["max_per_kind"],
             o["max_per_phrase"],
@@ -199,7 +200,8 @@ class Graph:
     def _categories(self, titles: Iterable[str] | None) -> frozenset[int] | None:
         if titles is None:
             return None
-        return frozenset(self._sections.category_names.find(title) for title in titles) - {-1}
+        find = self._sections.category_names.find
+        return frozenset(find(title) for title in listed(titles, "categories")) - {-1}
 
     def knows(self, sku: str) -> bool:
         """Whether the snapshot holds this SKU."""
@@ -226,7 +228,11 @@ class Graph:
         return product_at(self._sections, row) if row >= 0 else None
 
     def statements(self, edge: int) -> tuple[Statement, ...]:
-        """What the models said that became this edge, surest first."""
+        """What the models said that became this edge, surest first.
+
+        Raises:
+            InputError: There is no such edge.
+        """
         return self.snapshot.statements(edge)
 
     def purposes(self, limit: int | None = None, offset: int = 0) -> tuple[Purpose, ...]:
@@ -235,7 +241,12 @@ class Graph:
         Args:
             limit: How many at most; None: all.
             offset: How many to pass over.
+
+        Raises:
+            InputError: One of them is negative.
         """
+        if offset < 0 or (limit or 0) < 0:
+            raise InputError(f"limit is {limit} and offset {offset}; neither may be negative.")
         found = all_purposes(self._sections, offset)
         return tuple(found if limit is None else islice(found, limit))
 
@@ -270,4 +281,4 @@ def _looked_up(available: Available | None) -> Available | None:
     """A list of SKUs in stock as a set: every candidate is looked up in it."""
     if available is None or callable(available) or isinstance(available, AbstractSet):
         return available
-    return frozenset(available)
+    return frozenset(listed(available, "available"))

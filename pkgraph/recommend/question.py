@@ -62,6 +62,17 @@ class Question:
         return self.types == ALL_TYPES and self.min_probability <= 0 and self.k <= MAX_ROW
 
 
+def listed(texts: Iterable[str], name: str) -> Iterable[str]:
+    """The texts of an argument that takes several.
+
+    Raises:
+        InputError: It is one text, which Python would take for the list of its letters.
+    """
+    if isinstance(texts, str):
+        raise InputError(f"{name} is a list of texts, not one text.", remedy=f"Pass [{texts!r}].")
+    return texts
+
+
 def types_of(names: Iterable[str] | None) -> int:
     """Relation types as bits.
 
@@ -70,7 +81,7 @@ def types_of(names: Iterable[str] | None) -> int:
     """
     if names is None:
         return ALL_TYPES
-    wanted = {str(name) for name in names}
+    wanted = {str(name) for name in listed(names, "relation_types")}
     unknown = sorted(wanted - {str(name) for name in RelationType})
     if unknown:
         raise InputError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pkgraph.errors import SnapshotDamaged, SnapshotMissing
+from pkgraph.errors import InputError, SnapshotDamaged, SnapshotMissing
 from pkgraph.snapshot.arrays import map_array
 from pkgraph.snapshot.cards import with_cards
 from pkgraph.snapshot.format import CARDS, FIRST_WITH_CARDS, OFFSETS, SPECS, ArraySpec
@@ -86,7 +86,13 @@ class Snapshot:
         return len(self.sections.edge_target)
 
     def statements(self, edge: int) -> tuple[Statement, ...]:
-        """What the models said that became this edge, surest first."""
+        """What the models said that became this edge, surest first.
+
+        Raises:
+            InputError: There is no such edge.
+        """
+        if not 0 <= edge < self.n_edges:
+            raise InputError(f"There is no edge {edge}; the snapshot has {self.n_edges}.")
         s = self.sections
         start, end = s.edge_statement_offsets[edge : edge + 2].tolist()
         return tuple(

@@ -186,6 +186,10 @@ def test_more_products_of_a_kind_come_with_one_score_ties_by_sku(graph: Graph) -
         ({"relation_types": ["astrology"]}, "astrology"),
         ({"skus": "f1"}, "not one text"),
         ({"skus": ["f1"] * 101}, "101 seeds"),
+        ({"exclude": "c2"}, "exclude is a list"),
+        ({"available": "c2"}, "available is a list"),
+        ({"categories": "flowers"}, "categories is a list"),
+        ({"relation_types": "complement"}, "relation_types is a list"),
         ({"weights": [1.0, 1.0]}, "2 weights"),
         ({"weights": [0.0]}, "weighs 0"),
         ({"weights": [float("nan")]}, "weighs nan"),
@@ -197,6 +201,16 @@ def test_more_products_of_a_kind_come_with_one_score_ties_by_sku(graph: Graph) -
 def test_an_argument_out_of_range_is_named(arguments: dict[str, object], named: str, graph: Graph) -> None:
     with pytest.raises(InputError, match=named):
         graph.recommend(**{"skus": ["f1"], **arguments})  # type: ignore[arg-type]
+
+
+def test_what_lies_outside_the_graph_is_named_and_no_other_row_of_it_is_shown(graph: Graph) -> None:
+    for edge in (-1, 6, 10**12):
+        with pytest.raises(InputError, match=f"no edge {edge}; the snapshot has 6"):
+            graph.statements(edge)
+    for limit, offset in ((-1, 0), (1, -1)):
+        with pytest.raises(InputError, match="negative"):
+            graph.purposes(limit, offset)
+    assert graph.purposes(0) == graph.purposes(2, 10**12) == ()
 
 
 KINDS = ["carnations", "vases", "greeting cards", "chocolates", "candles", "tulips", "batteries"]
