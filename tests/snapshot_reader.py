@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import struct
+import unicodedata
 import zlib
 from pathlib import Path
 from typing import Any
@@ -28,12 +30,27 @@ def read_array(path: Path) -> list[Any]:
     return list(struct.unpack_from(f"<{count}{code}", raw, 64))
 
 
+def canonical(data: dict[str, Any]) -> bytes:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 def read_sealed(path: Path) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     digest = data.pop("digest")
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    assert digest == hashlib.sha256(text.encode()).hexdigest()
+    assert digest == hashlib.sha256(canonical(data)).hexdigest()
     return data
+
+
+def read_commit(root: Path, sequence: int) -> tuple[dict[str, Any], Path]:
+    """A commit, and the folder of its snapshot."""
+    commit = read_sealed(root / "commits" / f"{sequence:020}.json")
+    folder = root / "snapshots" / commit["snapshot"]
+    assert (commit["format_version"], commit["sequence"]) == (1, sequence)
+    assert commit["snapshot"].partition("-")[2] == commit["snapshot_id"]
+    raw = (folder / "MANIFEST.json").read_bytes()
+    assert commit["manifest_sha256"] == hashlib.sha256(raw).hexdigest()
+    assert json.loads(raw)["snapshot_id"] == commit["snapshot_id"]
+    return commit, folder
 
 
 class Reader:
@@ -48,7 +65,11 @@ class Reader:
             name.removesuffix(".arr"): read_array(folder / name) for name in self.manifest["files"]
         }
         self.n_kinds = len(self.arrays["kind_category"])
+        self.n_skus, self.n_rationales = len(self.arrays["sku_kind"]), len(self.arrays["rationale_order"])
         self.types = self.manifest["relation_types"]
+
+        content = {name: value for name, value in self.manifest.items() if name != "snapshot_id"}
+        assert self.manifest["snapshot_id"] == hashlib.sha256(canonical(content)).hexdigest()[:12]
 
     def __getitem__(self, name: str) -> list[Any]:
         return self.arrays[name]
@@ -134,6 +155,44 @@ class Reader:
         target, weight, edge, via = (self[name] for name in names)
         return [(target[i], weight[i], edge[i], via[i]) for i in self.owned("row_offsets", node)]
 
+    def lists_of_edges(self) -> dict[str, list[list[Any]]]:
+        """The edges of every kind by source and by target, and of every rationale."""
+        source, target, kind = self["edge_source"], self["edge_target"], self["edge_type"]
+        every = range(len(target))
+        forward: list[list[Any]] = [[] for _ in range(self.n_kinds + 1)]
+        back: list[list[Any]] = [[] for _ in range(self.n_kinds)]
+        of_rationale: list[list[Any]] = [[] for _ in range(self.n_rationales)]
+        for edge in every:
+            forward[source[edge]].append(edge)  # -1, without a source, is the last owner
+            of_rationale[self["edge_rationale"][edge]].append(edge)
+            if source[edge] >= 0 and self.types[kind[edge]] != "accessory":
+                back[target[edge]].append(edge)
+        return {"edge": forward, "backward": back, "rationale_edge": of_rationale}
+
+    def shared_pairs(self) -> list[list[tuple[int, int]]]:
+        """(via, edge) of every kind, from the purposes that were asked about."""
+        found: list[list[tuple[int, int]]] = [[] for _ in range(self.n_kinds)]
+        target, share = self["edge_target"], self["edge_probability"]
+        for edges in self.lists_of_edges()["rationale_edge"]:
+            surest: dict[int, int] = {}
+            for edge in sorted(edges, key=lambda edge: (-share[edge], edge)):
+                one_sided = self.types[self["edge_type"][edge]] in {"accessory", "substitute"}
+                if self["edge_source"][edge] < 0 and not one_sided:
+                    surest.setdefault(target[edge], edge)
+            members = list(surest.values())[:64]
+            for via in members:
+                found[target[via]] += [(via, edge) for edge in members if edge != via]
+        return [sorted(pairs) for pairs in found]
+
+    def documents(self) -> list[str]:
+        """The text of every SKU, kind and rationale."""
+        titles = [self.text("sku_titles", row) for row in range(self.n_skus)]
+        kinds = [
+            f"{self.text('kind_titles', row)} {self.text('category_names', self['kind_category'][row])}"
+            for row in range(self.n_kinds)
+        ]
+        return titles + kinds + [self.text("rationale_texts", row) for row in range(self.n_rationales)]
+
     def recommend(self, sku: str) -> list[tuple[str, float, str, str]]:
         """(SKU, score, sentence, relation id) for one product, best first."""
         row = self.row_of(sku)
@@ -149,6 +208,11 @@ class Reader:
                 (self.text("sku_ids", product), score, self.text("edge_explanations", edge), relation)
             )
         return answer
+
+
+def words_of(text: str) -> set[str]:
+    plain = unicodedata.normalize("NFKC", text[:400]).casefold()
+    return {word[:24] for word in re.findall(r"[^\W_]+", re.sub("['’]", "", plain))}
 
 
 def halves(word: int) -> tuple[int, int]:
