@@ -131,17 +131,19 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     data = unsealed(path)
-    needed = data.get("min_reader_version", 0)
-    if needed > FORMAT_VERSION:
-        raise SnapshotDamaged(
-            f"{path} needs a reader of format {needed} or later, this one reads up to {FORMAT_VERSION}.",
-            remedy="Update pkgraph.",
-        )
     try:
+        needed = int(data["min_reader_version"])
+        if needed > FORMAT_VERSION:
+            raise SnapshotDamaged(
+                f"{path} needs a reader of format {needed} or later, this one reads up to {FORMAT_VERSION}.",
+                remedy="Update pkgraph.",
+            )
         files = {name: FileFact(fact["size"], fact["sha256"]) for name, fact in data["files"].items()}
         intake = Intake(**data["intake"])
         version = int(data["format_version"])
-        found = Manifest(data["snapshot_id"], files, data["counts"], intake, data["inputs"], version)
+        counts = {name: int(count) for name, count in data["counts"].items()}
+        inputs = dict(data["inputs"])
+        found = Manifest(data["snapshot_id"], files, counts, intake, inputs, version)
         has_our_types = data["relation_types"] == list(RELATION_TYPES)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SnapshotDamaged(f"{path} lacks what a manifest holds: {error}.") from error

@@ -140,6 +140,19 @@ def test_a_snapshot_of_no_known_format_is_damaged(folder: Path, version: object)
         Snapshot.open(folder)
 
 
+@pytest.mark.parametrize("key", ["min_reader_version", "files", "counts", "intake", "inputs"])
+@pytest.mark.parametrize("value", ["text", None, [1], {"edges": "six"}])
+def test_a_manifest_that_holds_something_else_is_damaged(key: str, value: object, folder: Path) -> None:
+    """Its digest fits: another program wrote it. `inputs` may be any object."""
+    data = unsealed(folder / MANIFEST_NAME)
+    (folder / MANIFEST_NAME).write_bytes(sealed({**data, key: value}))
+    if key == "inputs" and isinstance(value, dict):
+        assert Snapshot.open(folder).manifest.certificate is None
+        return
+    with pytest.raises(SnapshotDamaged, match=MANIFEST_NAME):
+        Snapshot.open(folder)
+
+
 def test_a_former_format_is_read_without_its_cards_and_a_present_one_not(folder: Path) -> None:
     (folder / "edge_cards.arr").unlink()
     with pytest.raises(SnapshotDamaged, match="edge_cards"):
