@@ -26,8 +26,10 @@ if TYPE_CHECKING:
         "pkgraph serve --stock available_skus.txt",
     ),
 )
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0: any that is free."
+)
 @click.option(
     "--workers",
     default=1,
@@ -145,16 +147,20 @@ def _tell(moved: Moved, what: str, url: str) -> None:
 
 @click.command(
     short_help="Load precomputed lists into Redis or Valkey.",
-    epilog=examples("pkgraph export --format redis --url redis://127.0.0.1:6379/0"),
+    epilog=examples(
+        "pkgraph export --format redis --url redis://127.0.0.1:6379/0",
+        "pkgraph export --format redis --url rediss://:password@valkey.example:6380/2 --prefix shop -k 20",
+    ),
 )
 @click.option("--format", "form", type=click.Choice(["redis"]), required=True, help="What to load into.")
-@click.option("--url", default="redis://127.0.0.1:6379/0", show_default=True)
+@click.option("--url", default="redis://127.0.0.1:6379/0", show_default=True, help="Server and database.")
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1, 100), help="Products a list.")
 @click.option("--prefix", default="pkgraph", show_default=True, help="Beginning of every key.")
 def export(form: str, url: str, k: int, prefix: str) -> int:
     """Load the list of every product into a Redis or Valkey, under the snapshot's id, then switch to it.
 
-    Readers see the former lists or the new ones, never a mixture: docs/SERVING.md shows how to read.
+    Readers see the former lists or the new ones, never a mixture: docs/SERVING.md shows how to read. The
+    former ones go away ten minutes later.
     """
     from pkgraph.recommend.redis_lists import load
 

@@ -55,8 +55,10 @@ class Ask:
     def current(self) -> Current:
         found = self.served.current
         if found is None:
-            fault = " ".join(self.served.faults) or "Nothing is published yet."
-            raise Problem(503, "no-snapshot", fault, b"retry-after: 1\r\n")
+            # Faults name files and folders: they are for /readyz, which is for the inside.
+            raise Problem(
+                503, "no-snapshot", "Nothing is served yet; /readyz says why.", b"retry-after: 1\r\n"
+            )
         return found
 
     def fields(self, fields: Mapping[str, Field]) -> dict[str, Any]:
