@@ -190,6 +190,9 @@ void fetch_named(const Tables *t, int64_t edge);
 /* merge.c */
 PyObject *merge_paths(const Tables *t, int64_t first, int64_t end, int64_t max_row, Status *status);
 
+/* scores.c */
+PyObject *score_table(int64_t n, int64_t weight_scale);
+
 /* arrays.c */
 typedef struct {
     Py_buffer views[N_ARRAYS];

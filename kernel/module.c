@@ -3,7 +3,7 @@
 
 #include <structmember.h>
 
-enum { KERNEL_VERSION = 4, N_ARGUMENTS = 14 };
+enum { KERNEL_VERSION = 5, N_ARGUMENTS = 14 };
 enum { AS_PICKS = 0, AS_RECORDS, AS_JSON };
 
 static bool find_slots(PyTypeObject *type, PyObject *names, Py_ssize_t *at, int n)
@@ -369,9 +369,22 @@ static PyObject *module_place_texts(PyObject *self, PyObject *args)
     return NULL;
 }
 
+static PyObject *module_score_table(PyObject *self, PyObject *args)
+{
+    (void)self;
+    long long n, weight_scale;
+    if (!PyArg_ParseTuple(args, "LL", &n, &weight_scale))
+        return NULL;
+    if (n < 1 || n > INT32_MAX || weight_scale < 1)
+        return PyErr_Format(PyExc_ValueError, "there is no such table of scores");
+    return score_table(n, weight_scale);
+}
+
 static PyMethodDef module_methods[] = {
     {"place_texts", module_place_texts, METH_VARARGS,
      "place_texts(data, starts, offsets, texts): copy every text into the data from its start on."},
+    {"score_table", module_score_table, METH_VARARGS,
+     "score_table(n, weight_scale): the shares that the weights 0 to n - 1 stand for, uint32 in millionths."},
     {"merge_paths", module_merge_paths, METH_VARARGS,
      "merge_paths(arrays, shares_a_purpose, max_row, first, end): columns of the merged rows of some nodes, and "
      "how many targets each node has."},

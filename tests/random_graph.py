@@ -67,7 +67,7 @@ def random_question(random: np.random.Generator, compiled: CompiledGraph) -> tup
     seeds += [str(random.choice(["nowhere", "half \ud800", ""]))] if random.random() < 0.3 else []
     rare: dict[str, Any] = {
         "weights": [float(random.choice([0.001, 0.5, 1, 2, 16])) for _ in seeds],
-        "purpose": str(random.choice(list(s.rationale_texts))),
+        "purpose": str(random.choice([*s.rationale_texts, "unheard of"])),
         "exclude": [str(sku) for sku in random.choice(every, 5)],
         "available": {str(sku) for sku in random.choice(every, max(1, len(every) // 2))},
         "relation_types": [str(name) for name in random.choice(TYPES, 3)],

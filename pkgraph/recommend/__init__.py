@@ -1,4 +1,4 @@
-"""Recommending from an opened snapshot, with reasons; numpy and the standard library only."""
+"""Recommending from an opened snapshot, with reasons; the standard library and, beyond SKUs, numpy only."""
 
 from pkgraph.recommend.answers import Hit, Path, Product, Purpose, Recommendation, Recommendations
 from pkgraph.recommend.graph import Graph

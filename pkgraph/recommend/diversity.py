@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pkgraph.recommend.ranking import MICRO, score_of
+from pkgraph.recommend.ranking import score_of
+from pkgraph.snapshot.format import MICRO
 
 if TYPE_CHECKING:
     from pkgraph.recommend.picking import Pick

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkgraph.recommend.answers import Path, Product, Recommendation
-from pkgraph.recommend.ranking import MICRO, path_probability, score_of
-from pkgraph.snapshot.format import RELATION_TYPES
+from pkgraph.recommend.ranking import path_probability, score_of
+from pkgraph.snapshot.format import MICRO, RELATION_TYPES
 
 if TYPE_CHECKING:
     from pkgraph.recommend.answers import Recommendations

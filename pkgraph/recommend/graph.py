@@ -11,39 +11,44 @@ import mmap
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from importlib import import_module
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from pkgraph.errors import InputError
-from pkgraph.recommend.answers import Hit, Product, Purpose, Recommendations
 from pkgraph.recommend.compiled import JSON, RECORDS, engine_for
-from pkgraph.recommend.explaining import product_at
 from pkgraph.recommend.in_stock import InStock, in_stock_of
-from pkgraph.recommend.plain import Asked, PlainEngine, Simple
-from pkgraph.recommend.purposes import all_purposes, resolve_purpose
 from pkgraph.recommend.question import (
     ALL_TYPES,
     MAX_K,
     MAX_SEEDS,
+    Asked,
     Available,
+    Simple,
     check,
     listed,
     prices_of,
     steps_of,
     types_of,
 )
-from pkgraph.recommend.search import WHAT, search
-from pkgraph.snapshot import Snapshot, open_published
-from pkgraph.snapshot.layout import Sections, to_arrays
+from pkgraph.snapshot.commits import open_published
+from pkgraph.snapshot.reader import Snapshot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pkgraph.recommend.answers import Hit, Product, Purpose, Recommendations
+    from pkgraph.recommend.compiled import CompiledEngine
+    from pkgraph.recommend.plain import PlainEngine
     from pkgraph.snapshot import Manifest, Statement
+    from pkgraph.snapshot.layout import Sections
 
 __all__ = ["MAX_K", "MAX_SEEDS", "Graph"]
 
 DEFAULT_K = 10
 _ONLY_K = {"k"}
+_LOADED_LATER = ("pkgraph.recommend.plain", "pkgraph.recommend.purposes")
+"""What needs NumPy; with these two all of it is loaded."""
 
 
 class Options(TypedDict, total=False):
@@ -88,14 +93,19 @@ DEFAULTS: Options = {
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A snapshot that recommends."""
+    """A snapshot that recommends.
+
+    Opening it and asking about SKUs does not load NumPy where the compiled kernel answers. What else may be
+    asked (a purpose, categories, diversity, search, products, statements) loads it the first time; `warm`
+    does so beforehand.
+    """
 
     snapshot: Snapshot
-    _engine: PlainEngine = field(init=False, repr=False, compare=False)
+    _engine: CompiledEngine | PlainEngine = field(init=False, repr=False, compare=False)
     _simple: Simple = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        engine = engine_for(self.snapshot.sections, self.snapshot.snapshot_id)
+        engine = engine_for(self.snapshot)
         object.__setattr__(self, "_engine", engine)
         object.__setattr__(self, "_simple", engine.simple)
 
@@ -183,7 +193,7 @@ class Graph:
         fields = (
             tuple(skus),  # a caller's list may change while a stock function is asked
             None if weights is None else steps_of(weights, len(skus)),
-            () if purpose is None else resolve_purpose(self._sections, purpose),
+            () if purpose is None else self._rationales(purpose),
             o["k"],
             ALL_TYPES if types is None else types_of(types),
             o["min_probability"],
@@ -197,6 +207,11 @@ class Graph:
         )
         return Asked._make(fields)  # half a microsecond less than by name
 
+    def _rationales(self, purpose: str) -> list[int]:
+        from pkgraph.recommend.purposes import resolve_purpose
+
+        return resolve_purpose(self._sections, purpose)
+
     def _categories(self, titles: Iterable[str] | None) -> frozenset[int] | None:
         if titles is None:
             return None
@@ -209,14 +224,20 @@ class Graph:
 
     def in_stock(self, skus: Iterable[str]) -> InStock:
         """SKUs in stock, held small; its `holds` is the `available` of this graph, and of no other."""
-        return in_stock_of(self._engine.row_of, len(self._sections.sku_ids), skus)
+        return in_stock_of(self._engine.row_of, self.snapshot.n_skus, skus)
 
     def warm(self) -> int:
-        """Touch every page of the snapshot, so that no request waits for the disk or for a page's first use.
+        """Load NumPy and touch every page of the snapshot.
+
+        After this no request waits for an import, for the disk or for a page's first use.
 
         Returns:
             Bytes that lie ready.
         """
+        for module in _LOADED_LATER:
+            import_module(module)
+        from pkgraph.snapshot.layout import to_arrays
+
         arrays = to_arrays(self._sections).values()
         for array in arrays:
             array.view("<u1")[:: mmap.PAGESIZE].max(initial=0)  # any() would stop early
@@ -224,6 +245,8 @@ class Graph:
 
     def product(self, sku: str) -> Product | None:
         """One product of the catalog; None where the snapshot does not know it."""
+        from pkgraph.recommend.explaining import product_at
+
         row = self._engine.row_of(sku)
         return product_at(self._sections, row) if row >= 0 else None
 
@@ -245,6 +268,8 @@ class Graph:
         Raises:
             InputError: One of them is negative.
         """
+        from pkgraph.recommend.purposes import all_purposes
+
         if offset < 0 or (limit or 0) < 0:
             raise InputError(f"limit is {limit} and offset {offset}; neither may be negative.")
         found = all_purposes(self._sections, offset)
@@ -268,6 +293,8 @@ class Graph:
         Raises:
             InputError: An argument is outside its range.
         """
+        from pkgraph.recommend.search import WHAT, search
+
         if not 1 <= k <= MAX_K:
             raise InputError(f"k is {k}, it must lie between 1 and {MAX_K}.")
         if what is not None and what not in WHAT:

@@ -2,47 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pkgraph.recommend.answers import Recommendations
 from pkgraph.recommend.diversity import POOL, diverse
 from pkgraph.recommend.explaining import as_json, explained
 from pkgraph.recommend.picking import Pick, picks_of
-from pkgraph.recommend.question import MAX_K, WEIGHT_STEPS, Question
+from pkgraph.recommend.question import MAX_K, WEIGHT_STEPS, Asked, Question, Simple
 from pkgraph.recommend.ranking import Source
 from pkgraph.snapshot.slots import row_of
 
 if TYPE_CHECKING:
-    from pkgraph.recommend.question import Available
     from pkgraph.snapshot.layout import Sections
-
-
-class Asked(NamedTuple):
-    """The arguments of `Graph.recommend`, checked; types, weights and categories are numbers.
-
-    Attributes:
-        steps: Weight of every seed, in steps of 1 / WEIGHT_STEPS; None: each counts once.
-        rationales: Rows of the rationales that the purpose stands for.
-    """
-
-    skus: Sequence[str]
-    steps: Sequence[int] | None
-    rationales: Sequence[int]
-    k: int
-    types: int
-    min_probability: float
-    categories: frozenset[int] | None
-    prices: tuple[float, float] | None
-    exclude: Collection[str]
-    available: Available | None
-    max_per_kind: int
-    max_per_phrase: int
-    include_seed_kinds: bool
-
-
-Simple = Callable[[int, Sequence[str], int], Any]
-"""simple(how, skus, k): the answer where nothing else is asked; None where it must be asked in full."""
 
 
 def _asked_in_full(how: int, skus: Sequence[str], k: int) -> None:  # noqa: ARG001 - a Simple
@@ -69,6 +41,26 @@ def sources_of(s: Sections, asked: Asked) -> tuple[tuple[Source, ...], tuple[str
     return tuple(by_kind[kind] for kind in sorted(by_kind)) + rationales, tuple(unknown)
 
 
+Picked = tuple[list[Pick], tuple[Source, ...], tuple[str, ...]]
+"""The chosen products, the sources that their ways name, and the unknown seeds."""
+
+
+def answer_from(
+    s: Sections, snapshot_id: str, picks_of: Callable[[Asked], Picked], asked: Asked, diversity: float
+) -> Recommendations:
+    """The answer in full, from the products that an engine picks."""
+    pool = min(MAX_K, POOL * asked.k) if diversity else asked.k
+    picks, sources, unknown = picks_of(asked._replace(k=pool))
+    if diversity:
+        picks = diverse(s, picks, asked.k, diversity)
+    return Recommendations(
+        items=tuple(explained(s, sources, pick) for pick in picks),
+        unknown_skus=unknown,
+        rationales=tuple(s.rationale_texts[row] for row in asked.rationales),
+        snapshot_id=snapshot_id,
+    )
+
+
 class PlainEngine:
     """Answers from the arrays with NumPy."""
 
@@ -80,8 +72,7 @@ class PlainEngine:
     def row_of(self, sku: str) -> int:
         return row_of(self._sections, sku)
 
-    def picks(self, asked: Asked) -> tuple[list[Pick], tuple[Source, ...], tuple[str, ...]]:
-        """The chosen products, the sources that their ways name, and the unknown seeds."""
+    def picks(self, asked: Asked) -> Picked:
         sources, unknown = sources_of(self._sections, asked)
         question = Question(
             k=asked.k,
@@ -99,17 +90,7 @@ class PlainEngine:
         return picks_of(self._sections, question), sources, unknown
 
     def answer(self, asked: Asked, diversity: float) -> Recommendations:
-        s = self._sections
-        pool = min(MAX_K, POOL * asked.k) if diversity else asked.k
-        picks, sources, unknown = self.picks(asked._replace(k=pool))
-        if diversity:
-            picks = diverse(s, picks, asked.k, diversity)
-        return Recommendations(
-            items=tuple(explained(s, sources, pick) for pick in picks),
-            unknown_skus=unknown,
-            rationales=tuple(s.rationale_texts[row] for row in asked.rationales),
-            snapshot_id=self._snapshot_id,
-        )
+        return answer_from(self._sections, self._snapshot_id, self.picks, asked, diversity)
 
     def answer_json(self, asked: Asked, diversity: float) -> bytes:
         return as_json(self.answer(asked, diversity))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkgraph.errors import InputError
 from pkgraph.model import RelationType
@@ -19,14 +18,42 @@ MAX_SEED_WEIGHT = 16.0
 WEIGHT_STEPS = 1024
 """A seed's weight is counted in steps of 1 / 1024, so that weighing keeps to integers."""
 
+N_SCORES = 60_000
+"""From this weight on a share is 1 to the millionth."""
+
 ALL_TYPES = (1 << len(RELATION_TYPES)) - 1
+
+Simple = Callable[[int, Sequence[str], int], Any]
+"""simple(how, skus, k): the answer where nothing else is asked; None where it must be asked in full."""
 
 Available = Collection[str] | Callable[[str], bool]
 """SKUs in stock, or a function that knows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Asked(NamedTuple):
+    """The arguments of `Graph.recommend`, checked; types, weights and categories are numbers.
+
+    Attributes:
+        steps: Weight of every seed, in steps of 1 / WEIGHT_STEPS; None: each counts once.
+        rationales: Rows of the rationales that the purpose stands for.
+    """
+
+    skus: Sequence[str]
+    steps: Sequence[int] | None
+    rationales: Sequence[int]
+    k: int
+    types: int
+    min_probability: float
+    categories: frozenset[int] | None
+    prices: tuple[float, float] | None
+    exclude: Collection[str]
+    available: Available | None
+    max_per_kind: int
+    max_per_phrase: int
+    include_seed_kinds: bool
+
+
+class Question(NamedTuple):
     """What is asked, with everything but products as numbers.
 
     Attributes:

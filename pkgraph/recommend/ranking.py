@@ -13,20 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from pkgraph.recommend.question import ALL_TYPES, WEIGHT_STEPS
-from pkgraph.snapshot.format import MAX_ROW, WEIGHT_SCALE
+from pkgraph.recommend.question import ALL_TYPES, N_SCORES, WEIGHT_STEPS
+from pkgraph.snapshot.format import MAX_ROW, MICRO, WEIGHT_SCALE
 from pkgraph.snapshot.layout import Array, Sections
 from pkgraph.snapshot.merging import merged_by_target
 from pkgraph.snapshot.paths import Paths, paths_of
 
 if TYPE_CHECKING:
     from pkgraph.recommend.question import Question
-
-MICRO = 1_000_000
-"""Shares are shown in millionths."""
-
-_SCORES = 60_000
-"""From this weight on a share is 1 to the millionth."""
 
 
 class Source(NamedTuple):
@@ -76,14 +70,14 @@ class Arrivals:
 @cache
 def score_table() -> Array:
     """The share that a weight stands for, in millionths; uint32 of shape (60 000,), 1 behind its end."""
-    shares = -np.expm1(-np.arange(_SCORES) / WEIGHT_SCALE)
+    shares = -np.expm1(-np.arange(N_SCORES) / WEIGHT_SCALE)
     table: Array = np.rint(shares * MICRO).astype("<u4")
     return table
 
 
 def score_of(weight: int) -> float:
     """The share 0-1 that a weight stands for, in whole millionths."""
-    return int(score_table()[min(weight, _SCORES - 1)]) / MICRO
+    return int(score_table()[min(weight, N_SCORES - 1)]) / MICRO
 
 
 def path_probability(s: Sections, edge: Array, via: Array) -> Array:

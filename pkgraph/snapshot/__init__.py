@@ -1,7 +1,7 @@
 """Immutable graphs on disk: publishing them, and opening what was published.
 
-Reading and publishing need numpy and the standard library. Compiling needs Polars and stands apart, in
-`pkgraph.snapshot.compile`. Recommending is not done here: see `pkgraph.recommend`.
+Opening needs the standard library alone, reading the arrays and publishing need numpy. Compiling needs Polars
+and stands apart, in `pkgraph.snapshot.compile`. Recommending is not done here: see `pkgraph.recommend`.
 
 A name is looked up in its module when it is first asked for: who only opens a snapshot does not load what
 publishes, compares and judges one.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkgraph.errors import InputError
-from pkgraph.snapshot.format import CARDS
+from pkgraph.snapshot.format import CARDS, MICRO
 from pkgraph.snapshot.layout import Array
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 LENGTH_BITS = 24
 MAX_LENGTH, MAX_START = (1 << LENGTH_BITS) - 1, (1 << 40) - 1
-MICRO = 1_000_000
 EDGES_AT_ONCE = 1_000_000
 NO_SHARE = (1 << 24) - 1
 """Stands where a probability is no share."""

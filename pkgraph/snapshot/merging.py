@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pkgraph.kernel import kernel
-from pkgraph.snapshot.format import MAX_ROW
+from pkgraph.snapshot.format import MAX_ROW, SHARED_TYPES
 from pkgraph.snapshot.layout import Array
-from pkgraph.snapshot.paths import SHARED_TYPES, Paths, Readings, paths_of
+from pkgraph.snapshot.paths import Paths, Readings, paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

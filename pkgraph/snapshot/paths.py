@@ -29,10 +29,6 @@ MAX_PURPOSE_KINDS = 64
 """Kinds of one purpose that are joined pairwise, surest first; 64 give 4 032 paths a purpose."""
 
 
-SHARED_TYPES = sum(1 << code for code, name in enumerate(RELATION_TYPES) if name in SHARES_A_PURPOSE)
-"""SHARES_A_PURPOSE as bits, for the compiled kernel."""
-
-
 @dataclass(frozen=True, slots=True)
 class Edges:
     """Edges in the order of source (those without one last), target, type and rationale; see Sections."""

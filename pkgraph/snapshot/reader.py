@@ -1,25 +1,29 @@
-"""A snapshot opened by memory map: structure is checked at once, checksums on request."""
+"""A snapshot opened by memory map: structure is checked at once, checksums on request.
+
+NumPy is loaded where its arrays are first asked for: the compiled kernel answers without.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from pkgraph.errors import InputError, SnapshotDamaged, SnapshotMissing
 from pkgraph.snapshot.arrays import map_array
-from pkgraph.snapshot.cards import with_cards
 from pkgraph.snapshot.format import CARDS, FIRST_WITH_CARDS, OFFSETS, SPECS, ArraySpec
-from pkgraph.snapshot.layout import Array, Sections, from_arrays
 from pkgraph.snapshot.manifest import Manifest, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pkgraph.snapshot.commits import Record
+    from pkgraph.snapshot.layout import Array, Sections
+
+    Buffer = memoryview[Any] | Array
+    """The values of one array: mapped, or in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +40,20 @@ class Statement:
     match_score: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """An immutable graph, mapped into memory.
 
     Attributes:
         path: Its folder.
+        buffers: Every array by its name in SPECS.
         record: The commit that names it; None where it was opened by path.
         skipped: Why newer commits could not be read, newest first; empty on a good day.
     """
 
     path: Path
     manifest: Manifest
-    sections: Sections
+    buffers: Mapping[str, Buffer] = field(repr=False, compare=False)
     record: Record | None = None
     skipped: tuple[str, ...] = ()
 
@@ -71,11 +76,24 @@ class Snapshot:
             )
         manifest = read_manifest(path)
         specs = specs_of(manifest)
-        arrays = {spec.name: map_array(path / spec.file_name, spec) for spec in specs}
-        _check_structure(path, manifest, arrays, specs)
+        mapped = {spec.name: map_array(path / spec.file_name, spec) for spec in specs}
+        _check_structure(path, manifest, mapped, specs)
         if verify:
             check_digests(path, manifest)
-        return cls(path, manifest, _sections(arrays))
+        return cls(path, manifest, mapped if CARDS[0] in mapped else _with_cards(mapped))
+
+    @cached_property
+    def sections(self) -> Sections:
+        """The arrays as NumPy reads them; made when they are first asked for."""
+        from pkgraph.snapshot.layout import sections_over
+
+        return sections_over(self.buffers)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy holds the values: the map of a file cannot be sent to another process."""
+        from pkgraph.snapshot.layout import to_arrays
+
+        return {**self.__dict__, "buffers": to_arrays(self.sections)}
 
     @property
     def snapshot_id(self) -> str:
@@ -83,7 +101,11 @@ class Snapshot:
 
     @property
     def n_edges(self) -> int:
-        return len(self.sections.edge_target)
+        return len(self.buffers["edge_target"])
+
+    @property
+    def n_skus(self) -> int:
+        return len(self.buffers["sku_kind"])
 
     def statements(self, edge: int) -> tuple[Statement, ...]:
         """What the models said that became this edge, surest first.
@@ -123,32 +145,34 @@ def specs_of(manifest: Manifest) -> tuple[ArraySpec, ...]:
     return tuple(spec for spec in SPECS if has_cards or spec.name not in CARDS)
 
 
-def _sections(arrays: Mapping[str, Array]) -> Sections:
-    """The sections over the arrays; cards that an older format has not are made in memory."""
-    missing = dict.fromkeys(CARDS, np.empty(0, dtype="<u8"))
-    sections = from_arrays({**missing, **arrays})
-    return sections if CARDS[0] in arrays else with_cards(sections)
+def _with_cards(mapped: Mapping[str, memoryview[Any]]) -> Mapping[str, Buffer]:
+    """The buffers, and the cards that an older format has not, made in memory."""
+    from pkgraph.snapshot.cards import with_cards
+    from pkgraph.snapshot.layout import sections_over, to_arrays
+
+    missing = dict.fromkeys(CARDS, memoryview(b""))
+    return to_arrays(with_cards(sections_over({**missing, **mapped})))
 
 
 def _check_structure(
-    path: Path, manifest: Manifest, arrays: Mapping[str, Array], specs: Sequence[ArraySpec]
+    path: Path, manifest: Manifest, mapped: Mapping[str, memoryview[Any]], specs: Sequence[ArraySpec]
 ) -> None:
     counts = manifest.counts
     for spec in specs:
-        array, fact = arrays[spec.name], manifest.files.get(spec.file_name)
+        values, fact = mapped[spec.name], manifest.files.get(spec.file_name)
         if fact is None:
             raise SnapshotDamaged(f"{path}: the manifest does not name {spec.file_name}.")
         try:
             expected = _length(counts, spec.dimension)
         except KeyError as error:
             raise SnapshotDamaged(f"{path}: the manifest does not count {error}.") from error
-        if len(array) != expected:
-            raise SnapshotDamaged(f"{path / spec.file_name} has {len(array)} values where {expected} belong.")
+        n = len(values)
+        if n != expected:
+            raise SnapshotDamaged(f"{path / spec.file_name} has {n} values where {expected} belong.")
     for name, dimension in OFFSETS.items():
-        if int(arrays[name][-1]) != counts[dimension]:
-            raise SnapshotDamaged(
-                f"{path / name}.arr ends at {arrays[name][-1]} instead of {counts[dimension]}."
-            )
+        end = int.from_bytes(mapped[name][-1:].tobytes(), "little", signed=True)
+        if end != counts[dimension]:
+            raise SnapshotDamaged(f"{path / name}.arr ends at {end} instead of {counts[dimension]}.")
 
 
 def file_digest(path: Path) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import shutil
 import struct
 import zlib
@@ -39,6 +41,16 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert read.tobytes() == array.tobytes(), name
         assert type(read) is np.ndarray
         assert not read.flags.writeable
+
+
+def test_an_opened_snapshot_is_copied_and_sent_with_its_values(tmp_path: Path) -> None:
+    opened = open_published(publish_shop(tmp_path).path.parents[1])
+    for other in (copy.copy(opened), copy.deepcopy(opened), pickle.loads(pickle.dumps(opened))):  # noqa: S301 - of our own
+        assert other == opened
+        assert other.record == opened.record
+        for name, array in to_arrays(opened.sections).items():
+            assert to_arrays(other.sections)[name].tobytes() == array.tobytes(), name
+        assert Graph(other).recommend(["f1"]) == Graph(opened).recommend(["f1"])
 
 
 def test_files_are_read_only(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,35 +18,41 @@ from pkgraph.kernel import kernel
 from pkgraph.recommend.answers import Recommendations
 from pkgraph.recommend.compiled import JSON, RECORDS, CompiledEngine, engine_for
 from pkgraph.recommend.graph import Graph
-from pkgraph.recommend.plain import Asked, PlainEngine
+from pkgraph.recommend.plain import PlainEngine
+from pkgraph.recommend.question import N_SCORES, Asked
+from pkgraph.recommend.ranking import score_table
 from pkgraph.snapshot import CompiledGraph, Manifest, Snapshot
 from pkgraph.snapshot.coding import place_texts
-from pkgraph.snapshot.format import MAX_ROW
+from pkgraph.snapshot.format import MAX_ROW, WEIGHT_SCALE, Intake
 from pkgraph.snapshot.layout import Sections, Strings, from_arrays, to_arrays
 from pkgraph.snapshot.merging import merge_in_numpy, merge_paths
 from tests.published import graph_of
 from tests.random_graph import random_graph, random_question
 
 
+def snapshot_over(sections: Sections) -> Snapshot:
+    manifest = Manifest("0123456789ab", {}, {}, Intake(0, {}, 0), {})
+    return Snapshot(Path(), manifest, to_arrays(sections))
+
+
 def compiled_engine(sections: Sections) -> CompiledEngine:
     found = kernel()
     assert found is not None, "the kernel is not built: run `make setup`"
-    return CompiledEngine(found, sections, "0123456789ab")
+    return CompiledEngine(found, snapshot_over(sections))
 
 
 def asked_of(compiled: CompiledGraph, seeds: list[str], options: dict[str, Any]) -> Asked:
     """The question as the engines get it, through the front door."""
-    manifest = Manifest("0123456789ab", {}, {}, compiled.intake, {})
-    return Graph(Snapshot(None, manifest, compiled.sections))._asked(seeds, options)  # type: ignore[arg-type]
+    return Graph(snapshot_over(compiled.sections))._asked(seeds, options)  # type: ignore[arg-type]
 
 
 def test_the_kernel_is_used_where_it_was_built_and_left_alone_where_it_is_not_wanted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    sections = graph_of().sections
-    assert type(engine_for(sections, "0123456789ab")) is CompiledEngine
+    snapshot = snapshot_over(graph_of().sections)
+    assert type(engine_for(snapshot)) is CompiledEngine
     monkeypatch.setenv("PKGRAPH_NO_KERNEL", "1")
-    assert type(engine_for(sections, "0123456789ab")) is PlainEngine
+    assert type(engine_for(snapshot)) is PlainEngine
 
 
 @settings(max_examples=25, deadline=None)
@@ -68,6 +75,15 @@ def test_kernel_and_numpy_merge_the_same_rows(seed: int) -> None:
     fast, plain = merge_paths(sections), merge_in_numpy(sections)
     for name in type(fast).__slots__:
         assert getattr(fast, name).tobytes() == getattr(plain, name).tobytes(), name
+
+
+def test_kernel_and_numpy_say_the_same_share_of_every_weight() -> None:
+    compiled = kernel()
+    assert compiled is not None
+    assert compiled.score_table(N_SCORES, WEIGHT_SCALE) == score_table().tobytes()
+    for n, scale in ((0, WEIGHT_SCALE), (N_SCORES, 0), (1 << 40, WEIGHT_SCALE)):
+        with pytest.raises(ValueError, match="no such table"):
+            compiled.score_table(n, scale)
 
 
 def test_kernel_and_numpy_place_the_same_texts_and_none_outside(monkeypatch: pytest.MonkeyPatch) -> None:
