@@ -59,6 +59,7 @@ bool take_arrays(PyObject *arrays, bool are_all, Tables *t, Views *views)
         point(t, i, view);
     }
     t->n_skus = t->n_sku_card / SKU_CARD;
+    t->n_rows = t->n_row_card / ROW_CARD;
     t->n_kinds = t->n_edge_offsets - 2;
     t->n_rationales = t->n_rationale_edge_offsets - 1;
     t->n_edges = t->n_edge_source;
@@ -90,10 +91,7 @@ const char *misfit_of_edges(const Tables *t)
 static const char *misfit_of_rows(const Tables *t)
 {
     MUST(t->n_row_offsets == t->n_kinds + t->n_rationales + 1, "row_offsets")
-    MUST(t->n_row_target < INT32_MAX, "row_target")
-    MUST(t->n_row_weight == t->n_row_target, "row_weight")
-    MUST(t->n_row_edge == t->n_row_target, "row_edge")
-    MUST(t->n_row_via == t->n_row_target, "row_via")
+    MUST(t->n_rows < INT32_MAX && t->n_rows * ROW_CARD == t->n_row_card, "row_cards")
     MUST(t->n_scores >= 1, "scores")
     return NULL;
 }
@@ -107,7 +105,7 @@ const char *misfit(const Tables *t)
     MUST(t->n_skus < INT32_MAX && t->n_skus * SKU_CARD == t->n_sku_card, "sku_cards")
     MUST(t->n_sku_slots >= 1, "sku_slots")
     MUST(t->n_kind_card == t->n_kinds * KIND_CARD, "kind_cards")
-    MUST(t->n_rationale_card == t->n_rationales * RATIONALE_CARD, "rationale_cards")
+    MUST(t->n_rationale_text_at == t->n_rationales + 1, "rationale_texts.offsets")
     MUST(t->n_edge_card == t->n_edges * EDGE_CARD, "edge_cards")
     MUST(t->n_edge_probability == t->n_edges, "edge_probability")
     return NULL;

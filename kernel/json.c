@@ -320,7 +320,7 @@ static Status put_rationales(const Tables *t, const Asked *asked, Scratch *s)
         Text text;
         int64_t row = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(asked->rationales, i));
         if (!is_row(row, t->n_rationales) ||
-            !TEXT_IN(t, rationale_text, RATIONALE_WORD(t, row, RATIONALE_TEXT), &text))
+            !TEXT(t, rationale_text, row, &text))
             return DAMAGED;
         if ((i > 0 && !PUT(s, ",")) || !room(s, most(text)))
             return FAILED;
@@ -335,6 +335,7 @@ PyObject *as_json(const Graph *graph, const Asked *asked, Scratch *s, Found foun
     bool is_put = PUT(s, "{\"snapshot_id\":") && put_python(s, graph->snapshot_id) && PUT(s, ",\"items\":[");
     *status = is_put ? OK : FAILED;
     for (int64_t i = 0; *status == OK && i < found.n_choices; i++) {
+        fetch_next(&graph->tables, found, i);
         is_put = i == 0 || PUT(s, ",");
         *status = is_put ? put_item(graph, asked, s, &found.choices[i], found.reasons) : FAILED;
     }

@@ -23,7 +23,7 @@
     X(category_name_at, "category_names.offsets", int64_t) \
     X(category_name_bytes, "category_names.bytes", uint8_t) \
     X(kind_skus, "kind_skus", int32_t) \
-    X(rationale_card, "rationale_cards", uint64_t) \
+    X(rationale_text_at, "rationale_texts.offsets", int64_t) \
     X(rationale_id_bytes, "rationale_ids.bytes", uint8_t) \
     X(rationale_text_bytes, "rationale_texts.bytes", uint8_t) \
     X(edge_card, "edge_cards", uint64_t) \
@@ -36,7 +36,6 @@
     X(edge_weight, "edge_weight", uint32_t) \
     X(edge_inferred_weight, "edge_inferred_weight", uint32_t) \
     X(explanation_bytes, "edge_explanations.bytes", uint8_t) \
-    X(response_id_at, "response_ids.offsets", int64_t) \
     X(response_id_bytes, "response_ids.bytes", uint8_t) \
     X(backward_offsets, "backward_offsets", int64_t) \
     X(backward_edges, "backward_edges", int32_t) \
@@ -47,17 +46,23 @@
     X(shared_via, "shared_via", int32_t) \
     X(shared_weight, "shared_weight", uint32_t) \
     X(row_offsets, "row_offsets", int64_t) \
-    X(row_target, "row_target", int32_t) \
-    X(row_weight, "row_weight", uint32_t) \
-    X(row_edge, "row_edge", int32_t) \
-    X(row_via, "row_via", int32_t) \
+    X(row_card, "row_cards", uint64_t) \
     X(scores, "scores", uint32_t)
 
 /* Words of a card, and where they are; see docs/SNAPSHOT.md. */
 enum { SKU_CARD = 4, SKU_ID = 0, SKU_TITLE, SKU_PRICE, SKU_KIND };
 enum { KIND_CARD = 4, KIND_TITLE = 0, KIND_CATEGORY_AND_BEST, KIND_SKUS, KIND_ROWS };
-enum { RATIONALE_CARD = 2, RATIONALE_TEXT = 0, RATIONALE_ID };
-enum { EDGE_CARD = 4, EDGE_SENTENCE = 0, EDGE_RATIONALE_AND_PHRASE, EDGE_STATEMENT, EDGE_TARGET_AND_SHARE };
+enum { ROW_CARD = 2, ROW_TARGET_AND_WEIGHT = 0, ROW_EDGE_AND_VIA };
+enum {
+    EDGE_CARD = 8, /* a line of memory, of which the last word is zero */
+    EDGE_SENTENCE = 0,
+    EDGE_RATIONALE_TEXT,
+    EDGE_RATIONALE_ID,
+    EDGE_RESPONSE,
+    EDGE_POSITION_AND_PHRASE,
+    EDGE_TARGET_AND_SHARE,
+    EDGE_PROBABILITY,
+};
 enum { NO_SHARE = 0xFFFFFF };
 
 #define COUNT_ONE(name, text, type) +1
@@ -70,7 +75,7 @@ typedef struct {
     int64_t n_##name;
     ARRAYS(FIELD)
 #undef FIELD
-    int64_t n_skus, n_kinds, n_rationales, n_edges;
+    int64_t n_skus, n_rows, n_kinds, n_rationales, n_edges;
     uint32_t shares_a_purpose; /* a bit a relation type */
 } Tables;
 
@@ -80,25 +85,32 @@ typedef struct {
     int64_t readable; /* bytes from the start on that may be read, more than the length inside a table */
 } Text;
 
+enum { WEIGHT_STEPS = 1024 }; /* a seed of weight 1 */
+
 /* Where paths start. */
 typedef struct {
     int64_t node;
     int seed; /* place in the given SKUs, -1 where it is a rationale */
     int64_t steps;
+    int64_t first_row, n_rows, first_link; /* its merged rows, and the links that they became */
 } Source;
 
-/* The heaviest path from one source to a target, and the weight of all paths between them. */
+/* A source reaches a target. */
 typedef struct {
+    int previous; /* the link before to the same target, -1 for the first */
     int source;
+} Link;
+
+/* What a link stands for where paths were walked: the heaviest of them, and the weight of all. */
+typedef struct {
     int32_t target, edge, via;
     uint64_t weight, heaviest;
-    int next; /* the next arrival at the same target, -1 at the end */
 } Arrival;
 
 typedef struct {
-    int32_t kind;
     uint64_t weight;
-    int first, last, best; /* arrivals */
+    int32_t kind;
+    int last; /* link */
 } Target;
 
 /* A target among those that may be picked next. */
@@ -140,23 +152,27 @@ typedef struct {
     int64_t count;
 } Taken;
 
+enum { FEW_HIDDEN = 16 }; /* looked through one by one */
+
 /* Working memory of one question, kept between questions. */
 typedef struct {
     Source *sources;
-    Arrival *arrivals;
+    Link *links;
+    Arrival *arrivals; /* a link, where paths were walked; where rows were read, they say it themselves */
     Target *targets;
-    int *slots; /* hash table from kind to place in targets + 1 */
+    uint64_t *slots; /* hash table of kinds: halves are the kind and its place in targets + 1 */
     Candidate *heap; /* the best on top */
     Pick *picks;
     Choice *choices;
     Reason *reasons;
     Taken *taken;
-    int32_t *hidden; /* sku rows, ascending */
+    int32_t *hidden; /* sku rows, ascending where they are more than FEW_HIDDEN */
     char *text;
-    int64_t n_sources, n_arrivals, n_targets, n_heap, n_picks, n_choices, n_reasons, n_taken, n_hidden,
+    int64_t n_sources, n_links, n_targets, slots_in_use, n_heap, n_picks, n_choices, n_reasons, n_taken, n_hidden,
         n_text;
-    int64_t sources_size, arrivals_size, targets_size, slots_size, heap_size, picks_size, choices_size,
+    int64_t sources_size, links_size, arrivals_size, targets_size, slots_size, heap_size, picks_size, choices_size,
         reasons_size, taken_size, hidden_size, text_size;
+    bool are_rows; /* whether links stand for merged rows */
     uint64_t floor; /* about as many targets as are wanted weigh at least that; see pick */
 } Scratch;
 
@@ -173,11 +189,15 @@ typedef struct {
 
 typedef enum { OK = 0, DAMAGED, FAILED /* a Python error is set */ } Status;
 
-/* collect.c */
+/* seeds.c */
 int64_t row_of(const Tables *t, const char *key, int64_t length);
 Status find_sources(const Tables *t, const Asked *asked, Scratch *s, PyObject *unknown);
+
+/* collect.c */
 Status collect_by_rows(const Tables *t, const Asked *asked, Scratch *s, int64_t max_row, bool *is_cut);
 Status collect_by_paths(const Tables *t, const Asked *asked, Scratch *s);
+int heaviest_of(const Tables *t, const Scratch *s, const Target *target);
+Status reason_at(const Tables *t, const Scratch *s, int at, Reason *reason);
 
 /* pick.c */
 Status pick(const Tables *t, const Asked *asked, Scratch *s);
@@ -211,7 +231,13 @@ void free_scratch(Scratch *s);
 #define RESERVE(s, name, needed) \
     ((needed) <= (s)->name##_size || grow((void **)&(s)->name, &(s)->name##_size, (needed), sizeof *(s)->name))
 
-#define FETCH(address) __builtin_prefetch(address)
+/* Ask for a line of memory. GCC takes a function that does nothing else for one without effect and drops its
+ * calls; the empty statement that may not be dropped prevents that. */
+#define FETCH(address) \
+    do { \
+        __builtin_prefetch(address); \
+        __asm__ volatile(""); \
+    } while (0)
 
 static inline bool is_row(int64_t row, int64_t n) { return (uint64_t)row < (uint64_t)n; }
 
@@ -260,15 +286,17 @@ static inline bool text_in(uint64_t word, const uint8_t *bytes, int64_t n_bytes,
 /* A word of the card of a row that was checked. */
 #define SKU_WORD(t, row, word) ((t)->sku_card[SKU_CARD * (int64_t)(row) + (word)])
 #define KIND_WORD(t, row, word) ((t)->kind_card[KIND_CARD * (int64_t)(row) + (word)])
-#define RATIONALE_WORD(t, row, word) ((t)->rationale_card[RATIONALE_CARD * (int64_t)(row) + (word)])
+#define ROW_WORD(t, row, word) ((t)->row_card[ROW_CARD * (int64_t)(row) + (word)])
 #define EDGE_WORD(t, row, word) ((t)->edge_card[EDGE_CARD * (int64_t)(row) + (word)])
 
-static inline double price_of(const Tables *t, int64_t row)
+static inline double number_in(uint64_t word)
 {
-    double price;
-    memcpy(&price, &SKU_WORD(t, row, SKU_PRICE), sizeof price);
-    return price;
+    double number;
+    memcpy(&number, &word, sizeof number);
+    return number;
 }
+
+static inline double price_of(const Tables *t, int64_t row) { return number_in(SKU_WORD(t, row, SKU_PRICE)); }
 
 #define TEXT(t, name, row, text) \
     text_of((t)->name##_at, (t)->n_##name##_at, (t)->name##_bytes, (t)->n_##name##_bytes, row, text)

@@ -46,7 +46,7 @@ static PyObject *texts_of_rationales(const Graph *graph, PyObject *rows)
         Text text;
         int64_t row = PyLong_AsLongLong(PySequence_Fast_GET_ITEM(rows, i));
         bool is_there = is_row(row, graph->tables.n_rationales) &&
-                        TEXT_IN(&graph->tables, rationale_text, RATIONALE_WORD(&graph->tables, row, RATIONALE_TEXT), &text);
+                        TEXT(&graph->tables, rationale_text, row, &text);
         PyObject *made = is_there ? new_text(text) : raise_status(graph, DAMAGED);
         if (made == NULL)
             Py_CLEAR(texts);
@@ -73,7 +73,7 @@ static PyObject *later_items(Later *self, PyObject *ignored)
 {
     (void)ignored;
     Status status;
-    fetch_found(&self->graph->tables, self->found);
+    fetch_first(&self->graph->tables, self->found);
     PyObject *items = as_items(&self->graph->tables, &self->graph->records, self->skus, self->found, &status);
     return items != NULL ? items : raise_status(self->graph, status);
 }

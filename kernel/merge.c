@@ -29,7 +29,7 @@ static Status merge_node(const Tables *t, Scratch *s, const Asked *all, int64_t 
                          Column *columns)
 {
     s->n_sources = 1;
-    s->sources[0] = (Source){node, -1, 1024};
+    s->sources[0] = (Source){.node = node, .seed = -1, .steps = WEIGHT_STEPS};
     Status status = collect_by_paths(t, all, s);
     if (status != OK)
         return status;
@@ -37,7 +37,7 @@ static Status merge_node(const Tables *t, Scratch *s, const Asked *all, int64_t 
         return FAILED;
     for (int64_t i = 0; i < max_row && s->n_heap > 0; i++) {
         const Target *target = &s->targets[pop_candidate(s).target];
-        if (!append_row(columns, target, &s->arrivals[target->best]))
+        if (!append_row(columns, target, &s->arrivals[target->last]))
             return FAILED;
     }
     return OK;

@@ -3,7 +3,7 @@
 
 #include <structmember.h>
 
-enum { KERNEL_VERSION = 5, N_ARGUMENTS = 14 };
+enum { KERNEL_VERSION = 6, N_ARGUMENTS = 14 };
 enum { AS_PICKS = 0, AS_RECORDS, AS_JSON };
 
 static bool find_slots(PyTypeObject *type, PyObject *names, Py_ssize_t *at, int n)
@@ -203,7 +203,7 @@ static PyObject *answered(Graph *self, Asked *asked, Scratch *s, PyObject *unkno
         return Py_BuildValue("(NNO)", as_picks(found), sources_of(s), unknown);
     if (how == AS_RECORDS)
         return as_records(self, asked, found, unknown);
-    fetch_found(&self->tables, found);
+    fetch_first(&self->tables, found);
     PyObject *text = as_json(self, asked, s, found, unknown, &status);
     return text != NULL ? text : raise_status(self, status);
 }

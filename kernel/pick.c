@@ -28,13 +28,13 @@ static void sink(Scratch *s, int64_t place)
 /* A heap of the targets that weigh at least `low` and less than `end`. */
 bool heap_between(Scratch *s, uint64_t low, uint64_t end)
 {
-    if (!RESERVE(s, heap, s->n_targets))
+    if (!RESERVE(s, heap, s->n_targets + 1))
         return false;
     s->n_heap = 0;
     for (int64_t i = 0; i < s->n_targets; i++) {
         const Target *target = &s->targets[i];
-        if (target->weight >= low && target->weight < end)
-            s->heap[s->n_heap++] = (Candidate){target->weight, target->kind, (int)i};
+        s->heap[s->n_heap] = (Candidate){target->weight, target->kind, (int)i};
+        s->n_heap += target->weight >= low && target->weight < end; /* not foreseeable: no branch */
     }
     for (int64_t i = s->n_heap / 2; i-- > 0;)
         sink(s, i);
@@ -52,6 +52,12 @@ Candidate pop_candidate(Scratch *s)
 
 static bool is_hidden_row(const Scratch *s, int32_t row)
 {
+    if (s->n_hidden <= FEW_HIDDEN) {
+        bool is_there = false;
+        for (int64_t i = 0; i < s->n_hidden; i++)
+            is_there |= s->hidden[i] == row;
+        return is_there;
+    }
     int64_t low = 0, high = s->n_hidden;
     while (low < high) {
         int64_t middle = (low + high) / 2;
@@ -148,19 +154,6 @@ static Status add_products(const Tables *t, const Asked *asked, Scratch *s, int 
     return OK;
 }
 
-/* Edge and via of an arrival; a row of the merged rows is followed only now. */
-static Status follow(const Tables *t, Arrival *arrival)
-{
-    if (arrival->edge >= 0)
-        return OK;
-    int64_t row = arrival->via, edge = t->row_edge[row], via = t->row_via[row];
-    if (!is_row(edge, t->n_edges) || via < -1 || via >= t->n_edges)
-        return DAMAGED;
-    arrival->edge = (int32_t)edge;
-    arrival->via = (int32_t)via;
-    return OK;
-}
-
 static Taken *taken_of(Scratch *s, int32_t phrase)
 {
     for (int64_t i = 0; i < s->n_taken; i++)
@@ -185,25 +178,21 @@ static Status take(Scratch *s, int32_t phrase)
     return OK;
 }
 
-static Status try_target(const Tables *t, const Asked *asked, Scratch *s, int at)
+static Status try_target(const Tables *t, const Asked *asked, Scratch *s, int at, int32_t edge)
 {
-    Target *target = &s->targets[at];
+    const Target *target = &s->targets[at];
     if (!asked->include_seed_kinds && is_source(s, target->kind))
         return OK;
     int wanted = is_wanted(t, asked, target->kind);
     if (wanted <= 0)
         return wanted < 0 ? FAILED : OK;
-    Arrival *best = &s->arrivals[target->best];
-    Status status = follow(t, best);
-    if (status != OK)
-        return status;
-    bool is_stated = upper_half(EDGE_WORD(t, best->edge, EDGE_TARGET_AND_SHARE)) == target->kind;
-    int32_t phrase = is_stated ? lower_half(EDGE_WORD(t, best->edge, EDGE_RATIONALE_AND_PHRASE)) : -1;
+    bool is_stated = upper_half(EDGE_WORD(t, edge, EDGE_TARGET_AND_SHARE)) == target->kind;
+    int32_t phrase = is_stated ? lower_half(EDGE_WORD(t, edge, EDGE_POSITION_AND_PHRASE)) : -1;
     Taken *taken = phrase >= 0 ? taken_of(s, phrase) : NULL;
     if (taken != NULL && taken->count >= asked->max_per_phrase)
         return OK;
     int64_t n_found;
-    status = add_products(t, asked, s, at, &n_found);
+    Status status = add_products(t, asked, s, at, &n_found);
     return status == OK && n_found > 0 ? take(s, phrase) : status;
 }
 
@@ -249,24 +238,26 @@ static bool sort_picks(Scratch *s)
     return true;
 }
 
-/* Ask for what picking will read of some candidates, and for what showing them will: they wait for the memory
- * together, not one by one. */
-static Status fetch_candidates(const Tables *t, const Asked *asked, Scratch *s, const Candidate *candidates, int n)
+/* The edges of the heaviest paths to some candidates. What picking will read of these and of the kinds is asked
+ * for, and what showing them will: they wait for the memory together, not one by one. */
+static Status fetch_candidates(const Tables *t, const Asked *asked, const Scratch *s, const Candidate *candidates,
+                               int n, int32_t *edges)
 {
     for (int i = 0; i < n; i++) {
-        Arrival *best = &s->arrivals[s->targets[candidates[i].target].best];
-        Status status = follow(t, best);
+        Reason best;
+        Status status = reason_at(t, s, heaviest_of(t, s, &s->targets[candidates[i].target]), &best);
         if (status != OK)
             return status;
+        edges[i] = best.edge;
         FETCH(&KIND_WORD(t, candidates[i].kind, 0));
-        FETCH(&EDGE_WORD(t, best->edge, 0));
+        FETCH(&EDGE_WORD(t, best.edge, 0));
     }
     for (int i = 0; i < n; i++) {
         int32_t row = lower_half(KIND_WORD(t, candidates[i].kind, KIND_CATEGORY_AND_BEST));
         if (is_row(row, t->n_skus))
             FETCH(&SKU_WORD(t, row, 0));
         if (asked->is_shown)
-            fetch_named(t, s->arrivals[s->targets[candidates[i].target].best].edge);
+            fetch_named(t, edges[i]);
     }
     return OK;
 }
@@ -280,42 +271,35 @@ static bool is_enough(const Asked *asked, const Scratch *s, uint64_t next)
 static Status try_heap(const Tables *t, const Asked *asked, Scratch *s)
 {
     Candidate batch[BATCH];
+    int32_t edges[BATCH];
     while (s->n_heap > 0 && !is_enough(asked, s, s->heap[0].weight)) {
         int n = 0;
         while (n < BATCH && n <= asked->k - s->n_picks && s->n_heap > 0)
             batch[n++] = pop_candidate(s);
         if (n == 0)
             batch[n++] = pop_candidate(s);
-        Status status = fetch_candidates(t, asked, s, batch, n);
+        Status status = fetch_candidates(t, asked, s, batch, n, edges);
         for (int i = 0; i < n && status == OK && !is_enough(asked, s, batch[i].weight); i++)
-            status = try_target(t, asked, s, batch[i].target);
+            status = try_target(t, asked, s, batch[i].target, edges[i]);
         if (status != OK)
             return status;
     }
     return OK;
 }
 
-/* The reasons of a target, by weight, ties by source: the arrivals come by source. */
+/* The reasons of a target, by weight, ties by source: the links go from the last source to the first. */
 static Status add_reasons(const Tables *t, Scratch *s, const Target *target)
 {
     int64_t first = s->n_reasons;
-    for (int at = target->first; at >= 0; at = s->arrivals[at].next) {
-        Arrival *arrival = &s->arrivals[at];
-        const Source *source = &s->sources[arrival->source];
-        Status status = follow(t, arrival);
+    for (int at = target->last; at >= 0; at = s->links[at].previous) {
+        Reason reason;
+        Status status = reason_at(t, s, at, &reason);
         if (status != OK || !RESERVE(s, reasons, s->n_reasons + 1))
             return status != OK ? status : FAILED;
         int64_t place = s->n_reasons++;
-        for (; place > first && s->reasons[place - 1].weight < arrival->weight; place--)
+        for (; place > first && s->reasons[place - 1].weight <= reason.weight; place--)
             s->reasons[place] = s->reasons[place - 1];
-        s->reasons[place] = (Reason){
-            .weight = arrival->weight,
-            .edge = arrival->edge,
-            .via = arrival->via,
-            .source = arrival->source,
-            .kind = source->node < t->n_kinds ? (int32_t)source->node : -1,
-            .seed = source->seed,
-        };
+        s->reasons[place] = reason;
     }
     return OK;
 }

@@ -140,6 +140,7 @@ PyObject *as_items(const Tables *t, const Records *r, PyObject *skus, Found foun
     Making making = {t, r, skus, found, false};
     PyObject *items = PyTuple_New(found.n_choices);
     for (int64_t i = 0; items != NULL && i < found.n_choices; i++) {
+        fetch_next(t, found, i);
         PyObject *item = item_record(&making, &found.choices[i]);
         if (item == NULL)
             Py_CLEAR(items);

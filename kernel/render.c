@@ -15,52 +15,18 @@ static inline void fetch_text(const uint8_t *bytes, int64_t n_bytes, uint64_t wo
     FETCH(bytes + end - 1);
 }
 
-static void fetch_edge(const Tables *t, const Reason *reason)
-{
-    FETCH(&EDGE_WORD(t, reason->edge, 0));
-    if (reason->via < 0)
-        return;
-    FETCH(&EDGE_WORD(t, reason->via, 0));
-    FETCH(&t->edge_probability[reason->edge]);
-    FETCH(&t->edge_probability[reason->via]);
-}
-
-static void fetch_response_offset(const Tables *t, int64_t edge)
-{
-    int64_t response = upper_half(EDGE_WORD(t, edge, EDGE_STATEMENT));
-    if (is_row(response, t->n_response_id_at - 1))
-        FETCH(&t->response_id_at[response]);
-}
-
-static void fetch_response(const Tables *t, int64_t edge)
-{
-    int64_t response = upper_half(EDGE_WORD(t, edge, EDGE_STATEMENT)), start;
-    if (!is_row(response, t->n_response_id_at - 1))
-        return;
-    start = t->response_id_at[response];
-    if (is_row(start, t->n_response_id_bytes))
-        FETCH(&t->response_id_bytes[start]);
-}
-
 static void fetch_cards(const Tables *t, const Choice *choice, const Reason *reasons)
 {
     FETCH(&SKU_WORD(t, choice->sku_row, 0));
     FETCH(&KIND_WORD(t, choice->kind, 0));
-    for (int32_t i = choice->first; i < choice->end; i++)
-        fetch_edge(t, &reasons[i]);
+    for (int32_t i = choice->first; i < choice->end; i++) {
+        FETCH(&EDGE_WORD(t, reasons[i].edge, 0));
+        if (reasons[i].via >= 0)
+            FETCH(&EDGE_WORD(t, reasons[i].via, 0));
+    }
 }
 
-/* Ask for what the card of an edge names. */
-void fetch_named(const Tables *t, int64_t edge)
-{
-    int64_t rationale = upper_half(EDGE_WORD(t, edge, EDGE_RATIONALE_AND_PHRASE));
-    if (is_row(rationale, t->n_rationales))
-        FETCH(&RATIONALE_WORD(t, rationale, 0));
-    FETCH_TEXT(t, explanation, EDGE_WORD(t, edge, EDGE_SENTENCE));
-    fetch_response_offset(t, edge);
-}
-
-static void fetch_what_cards_name(const Tables *t, const Choice *choice, const Reason *reasons)
+static void fetch_texts(const Tables *t, const Choice *choice, const Reason *reasons)
 {
     FETCH_TEXT(t, sku_id, SKU_WORD(t, choice->sku_row, SKU_ID));
     FETCH_TEXT(t, sku_title, SKU_WORD(t, choice->sku_row, SKU_TITLE));
@@ -68,47 +34,41 @@ static void fetch_what_cards_name(const Tables *t, const Choice *choice, const R
     for (int32_t i = choice->first; i < choice->end; i++) {
         fetch_named(t, reasons[i].edge);
         if (reasons[i].via >= 0)
-            fetch_response_offset(t, reasons[i].via);
+            FETCH_TEXT(t, response_id, EDGE_WORD(t, reasons[i].via, EDGE_RESPONSE));
     }
 }
 
-static void fetch_last(const Tables *t, const Choice *choice, const Reason *reasons)
+/* Ask for the texts that the card of an edge names. */
+void fetch_named(const Tables *t, int64_t edge)
 {
-    for (int32_t i = choice->first; i < choice->end; i++) {
-        int64_t rationale = upper_half(EDGE_WORD(t, reasons[i].edge, EDGE_RATIONALE_AND_PHRASE));
-        if (is_row(rationale, t->n_rationales)) {
-            FETCH_TEXT(t, rationale_text, RATIONALE_WORD(t, rationale, RATIONALE_TEXT));
-            FETCH_TEXT(t, rationale_id, RATIONALE_WORD(t, rationale, RATIONALE_ID));
-        }
-        fetch_response(t, reasons[i].edge);
-        if (reasons[i].via >= 0)
-            fetch_response(t, reasons[i].via);
-    }
+    FETCH_TEXT(t, rationale_text, EDGE_WORD(t, edge, EDGE_RATIONALE_TEXT));
+    FETCH_TEXT(t, rationale_id, EDGE_WORD(t, edge, EDGE_RATIONALE_ID));
+    FETCH_TEXT(t, explanation, EDGE_WORD(t, edge, EDGE_SENTENCE));
+    FETCH_TEXT(t, response_id, EDGE_WORD(t, edge, EDGE_RESPONSE));
 }
 
-/* Ask for the memory that an answer will read, a step of all products after the other: ten wait together. */
-void fetch_found(const Tables *t, Found found)
+enum { AHEAD = 3 };
+
+/* Ask for what the first products of an answer say: a step of all after the other, so that they wait together. */
+void fetch_first(const Tables *t, Found found)
 {
     for (int64_t i = 0; i < found.n_choices; i++)
         fetch_cards(t, &found.choices[i], found.reasons);
-    for (int64_t i = 0; i < found.n_choices; i++)
-        fetch_what_cards_name(t, &found.choices[i], found.reasons);
-    for (int64_t i = 0; i < found.n_choices; i++)
-        fetch_last(t, &found.choices[i], found.reasons);
+    for (int64_t i = 0; i < AHEAD && i < found.n_choices; i++)
+        fetch_texts(t, &found.choices[i], found.reasons);
+}
+
+/* Ask for what is said soon, while product `at` is written: a core has room for some sixteen lines on their way. */
+void fetch_next(const Tables *t, Found found, int64_t at)
+{
+    if (at + AHEAD < found.n_choices)
+        fetch_texts(t, &found.choices[at + AHEAD], found.reasons);
 }
 
 int64_t score_of(const Tables *t, uint64_t weight)
 {
     uint64_t last = (uint64_t)t->n_scores - 1;
     return t->scores[weight < last ? weight : last];
-}
-
-/* The answer that the surest statement of an edge was read from, and its place there. */
-static bool surest(const Tables *t, int64_t edge, Text *response, int32_t *position)
-{
-    uint64_t word = EDGE_WORD(t, edge, EDGE_STATEMENT);
-    *position = lower_half(word);
-    return TEXT(t, response_id, upper_half(word), response);
 }
 
 /* Probability that the statements of a path hold, in millionths; false where it is no share. */
@@ -118,7 +78,8 @@ bool probability_of(const Tables *t, const Records *records, const Reason *reaso
         *micro = (int64_t)(EDGE_WORD(t, reason->edge, EDGE_TARGET_AND_SHARE) >> 8 & NO_SHARE);
         return *micro <= (int64_t)records->micro;
     }
-    double share = t->edge_probability[reason->edge] * t->edge_probability[reason->via];
+    double share = number_in(EDGE_WORD(t, reason->edge, EDGE_PROBABILITY)) *
+                   number_in(EDGE_WORD(t, reason->via, EDGE_PROBABILITY));
     if (!(share >= 0 && share <= 1))
         return false;
     *micro = (int64_t)nearbyint(share * records->micro);
@@ -127,19 +88,23 @@ bool probability_of(const Tables *t, const Records *records, const Reason *reaso
 
 bool read_way(const Tables *t, const Records *records, const Reason *reason, int32_t kind, Way *way)
 {
-    int64_t edge = reason->edge, rationale = upper_half(EDGE_WORD(t, edge, EDGE_RATIONALE_AND_PHRASE));
-    uint64_t last = EDGE_WORD(t, edge, EDGE_TARGET_AND_SHARE);
+    const uint64_t *card = &EDGE_WORD(t, reason->edge, 0);
+    uint64_t last = card[EDGE_TARGET_AND_SHARE];
     way->edge = reason->edge;
     way->via = reason->via;
     way->type = (int)(last & 0xFF);
     way->is_reversed = upper_half(last) != kind;
+    way->position = upper_half(card[EDGE_POSITION_AND_PHRASE]);
     if (way->type >= records->n_types || !probability_of(t, records, reason, &way->micro_probability))
         return false;
-    if (reason->via >= 0 && !surest(t, reason->via, &way->via_response, &way->via_position))
-        return false;
-    return is_row(rationale, t->n_rationales) &&
-           TEXT_IN(t, rationale_text, RATIONALE_WORD(t, rationale, RATIONALE_TEXT), &way->rationale) &&
-           TEXT_IN(t, rationale_id, RATIONALE_WORD(t, rationale, RATIONALE_ID), &way->rationale_id) &&
-           TEXT_IN(t, explanation, EDGE_WORD(t, edge, EDGE_SENTENCE), &way->explanation) &&
-           surest(t, edge, &way->response, &way->position);
+    if (reason->via >= 0) {
+        const uint64_t *of_via = &EDGE_WORD(t, reason->via, 0);
+        way->via_position = upper_half(of_via[EDGE_POSITION_AND_PHRASE]);
+        if (!TEXT_IN(t, response_id, of_via[EDGE_RESPONSE], &way->via_response))
+            return false;
+    }
+    return TEXT_IN(t, rationale_text, card[EDGE_RATIONALE_TEXT], &way->rationale) &&
+           TEXT_IN(t, rationale_id, card[EDGE_RATIONALE_ID], &way->rationale_id) &&
+           TEXT_IN(t, explanation, card[EDGE_SENTENCE], &way->explanation) &&
+           TEXT_IN(t, response_id, card[EDGE_RESPONSE], &way->response);
 }

@@ -55,7 +55,8 @@ typedef struct {
 } Way;
 
 /* render.c */
-void fetch_found(const Tables *t, Found found);
+void fetch_first(const Tables *t, Found found);
+void fetch_next(const Tables *t, Found found, int64_t at);
 bool read_way(const Tables *t, const Records *records, const Reason *reason, int32_t kind, Way *way);
 bool probability_of(const Tables *t, const Records *records, const Reason *reason, int64_t *micro);
 int64_t score_of(const Tables *t, uint64_t weight);

@@ -19,6 +19,7 @@ void free_scratch(Scratch *s)
     if (s == NULL)
         return;
     PyMem_RawFree(s->sources);
+    PyMem_RawFree(s->links);
     PyMem_RawFree(s->arrivals);
     PyMem_RawFree(s->targets);
     PyMem_RawFree(s->slots);

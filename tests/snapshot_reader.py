@@ -21,8 +21,7 @@ def read_array(path: Path) -> list[Any]:
     raw = path.read_bytes()
     magic, version, oldest, dtype, count = struct.unpack_from("<8sHH4x8sQ", raw)
     assert magic == b"PKGRAPH\x00"
-    assert version in (1, 2)
-    assert oldest == 1
+    assert oldest == {1: 1, 2: 1, 3: 3}[version]
     assert raw[12:16] + raw[32:60] == bytes(32)
     assert struct.unpack_from("<I", raw, 60)[0] == zlib.crc32(raw[:60])
     code = CODES[dtype.rstrip(b"\x00").decode()]
@@ -96,14 +95,16 @@ class Reader:
         owned = (range(word >> 24, (word >> 24) + word % 2**24) for word in (skus, rows))
         return (self.named("kind_titles", title), *halves(place), *owned)  # type: ignore[return-value]
 
-    def rationale_card(self, row: int) -> tuple[str, str]:
-        text, key = self["rationale_cards"][2 * row : 2 * row + 2]
-        return self.named("rationale_texts", text), self.named("rationale_ids", key)
+    def edge_card(self, row: int) -> tuple[Any, ...]:
+        *texts, places, last, share, zero = self["edge_cards"][8 * row : 8 * row + 8]
+        tables = ("edge_explanations", "rationale_texts", "rationale_ids", "response_ids")
+        named = (self.named(name, word) for name, word in zip(tables, texts, strict=True))
+        exact = struct.unpack("<d", struct.pack("<Q", share))[0]
+        return *named, *halves(places), last >> 32, last >> 8 & 0xFFFFFF, last & 0xFF, exact, zero
 
-    def edge_card(self, row: int) -> tuple[str, int, int, int, int, int, int, int]:
-        sentence, about, statement, last = self["edge_cards"][4 * row : 4 * row + 4]
-        places = (*halves(about), *halves(statement), last >> 32)
-        return (self.named("edge_explanations", sentence), *places, last >> 8 & 0xFFFFFF, last & 0xFF)
+    def row_card(self, row: int) -> tuple[int, int, int, int]:
+        first, path = self["row_cards"][2 * row : 2 * row + 2]
+        return first >> 32, first % 2**32, *halves(path)
 
     def row_of(self, sku: str) -> int | None:
         """By the hash table."""

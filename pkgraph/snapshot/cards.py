@@ -1,4 +1,4 @@
-"""Cards: what an answer says of one SKU, kind, rationale or edge, in one place of 16 or 32 bytes.
+"""Cards: what an answer reads of one SKU, kind, edge or merged row, in one place of 16, 32 or 64 bytes.
 
 The arrays of a snapshot have a column each; ten explained products would be gathered from some 250 places of
 memory that are not in the cache, which takes longer than everything else together. A card repeats the columns
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 LENGTH_BITS = 24
 MAX_LENGTH, MAX_START = (1 << LENGTH_BITS) - 1, (1 << 40) - 1
-EDGES_AT_ONCE = 1_000_000
+WORDS = {"sku_cards": 4, "kind_cards": 4, "edge_cards": 8, "row_cards": 2}
+"""Of a card of each sort."""
+
+AT_ONCE = 1_000_000
 NO_SHARE = (1 << 24) - 1
 """Stands where a probability is no share."""
 
@@ -42,27 +45,30 @@ def with_cards(s: Sections) -> Sections:
         s,
         sku_cards=cards["sku_cards"],
         kind_cards=cards["kind_cards"],
-        rationale_cards=cards["rationale_cards"],
         edge_cards=cards["edge_cards"],
+        row_cards=cards["row_cards"],
     )
 
 
 def lengths_of_cards(s: Sections) -> dict[str, int]:
     """Words of all cards of a sort, in the order of CARDS."""
-    sizes = (4 * len(s.sku_kind), 4 * len(s.kind_category), 2 * len(s.rationale_ids), 4 * len(s.edge_target))
-    return dict(zip(CARDS, sizes, strict=True))
+    counts = (len(s.sku_kind), len(s.kind_category), len(s.edge_target), len(s.row_target))
+    return {name: WORDS[name] * n for name, n in zip(CARDS, counts, strict=True)}
 
 
 def cards_in_parts(s: Sections) -> Iterator[tuple[str, int, Array]]:
-    """(section, place of the first word, words); edges come a million at a time.
+    """(section, place of the first word, words); edges and rows come a million at a time.
 
-    What the cards of edges are made from takes more room than they.
+    What their cards are made from takes more room than they.
     """
     yield "sku_cards", 0, _of_skus(s)
     yield "kind_cards", 0, _of_kinds(s)
-    yield "rationale_cards", 0, _of_rationales(s)
-    for first in range(0, len(s.edge_target), EDGES_AT_ONCE):
-        yield "edge_cards", 4 * first, _of_edges(s, slice(first, first + EDGES_AT_ONCE))
+    texts = _texts(s.rationale_texts), _texts(s.rationale_ids), _texts(s.response_ids)
+    for first in range(0, len(s.edge_target), AT_ONCE):
+        words = _of_edges(s, slice(first, first + AT_ONCE), *texts)
+        yield "edge_cards", WORDS["edge_cards"] * first, words
+    for first in range(0, len(s.row_target), AT_ONCE):
+        yield "row_cards", WORDS["row_cards"] * first, _of_rows(s, slice(first, first + AT_ONCE))
 
 
 def _card(*words: Array) -> Array:
@@ -107,11 +113,7 @@ def _of_kinds(s: Sections) -> Array:
     return _card(_texts(s.kind_titles), category_and_best, _slices(s.kind_sku_offsets), rows)
 
 
-def _of_rationales(s: Sections) -> Array:
-    return _card(_texts(s.rationale_texts), _texts(s.rationale_ids))
-
-
-def _of_edges(s: Sections, part: slice) -> Array:
+def _of_edges(s: Sections, part: slice, rationales: Array, rationale_ids: Array, responses: Array) -> Array:
     first = s.edge_statement_offsets[:-1][part]
     share = s.edge_probability[part]
     is_share = (share >= 0) & (share <= 1)
@@ -119,7 +121,16 @@ def _of_edges(s: Sections, part: slice) -> Array:
     target = s.edge_target[part].astype(np.int32).view(np.uint32).astype(np.uint64) << np.uint64(32)
     return _card(
         _slices(s.edge_explanations.offsets[part.start : part.stop + 1]),
-        _halves(s.edge_rationale[part], s.edge_phrase[part]),
-        _halves(s.statement_response[first], s.statement_position[first]),
+        rationales[s.edge_rationale[part]],
+        rationale_ids[s.edge_rationale[part]],
+        responses[s.statement_response[first]],
+        _halves(s.statement_position[first], s.edge_phrase[part]),
         target | micro << np.uint64(8) | s.edge_type[part],
+        share.astype("<f8").view("<u8"),
+        np.zeros(len(share), dtype="<u8"),  # a card is one line of memory
     )
+
+
+def _of_rows(s: Sections, part: slice) -> Array:
+    target = s.row_target[part].astype(np.int32).view(np.uint32).astype(np.uint64) << np.uint64(32)
+    return _card(target | s.row_weight[part], _halves(s.row_edge[part], s.row_via[part]))

@@ -14,15 +14,15 @@ from pkgraph.model import RelationType
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT_VERSION = 2
-MIN_READER_VERSION = 1
-"""A reader of format 1 passes over the cards, and reads the rest as it was."""
+FORMAT_VERSION = 3
+MIN_READER_VERSION = 3
+"""A reader of format 2 would look for the cards of that one."""
 
-CARDS = ("sku_cards", "kind_cards", "rationale_cards", "edge_cards")
+CARDS = ("sku_cards", "kind_cards", "edge_cards", "row_cards")
 """Sections that repeat others."""
 
-FIRST_WITH_CARDS = 2
-"""Snapshots of format 1 have none."""
+FIRST_WITH_CARDS = 3
+"""Snapshots of format 1 have none, those of format 2 others."""
 
 RELATION_TYPES = tuple(RelationType)
 """A relation type is stored as its place in this tuple; the manifest repeats the names."""
@@ -147,8 +147,8 @@ SPECS = (
     ArraySpec("row_via", "<i4", "rows"),
     ArraySpec("sku_cards", "<u8", "sku_cards"),
     ArraySpec("kind_cards", "<u8", "kind_cards"),
-    ArraySpec("rationale_cards", "<u8", "rationale_cards"),
     ArraySpec("edge_cards", "<u8", "edge_cards"),
+    ArraySpec("row_cards", "<u8", "row_cards"),
     *_texts("words", "words"),
     ArraySpec("posting_offsets", "<i8", "words+1"),
     ArraySpec("posting_documents", "<i4", "postings"),

@@ -113,8 +113,8 @@ class Sections:
         row_weight: Sum of the weights of the node's paths to that target; descending, ties by target.
         row_edge: Edge of the heaviest of these paths, ties by edge and via.
         row_via: Its edge that ties the node to the same purpose, -1 where the path is one edge.
-        sku_cards: What an answer says of a SKU, together; so of kinds, rationales and edges. Cards repeat
-            the arrays above, see pkgraph.snapshot.cards.
+        sku_cards: What an answer says of a SKU, together; so of kinds, edges and rows. Cards repeat the
+            arrays above, see pkgraph.snapshot.cards.
         posting_documents: SKU rows, then kinds (+ n_skus), then rationales (+ n_skus + n_kinds); ascending.
     """
 
@@ -177,8 +177,8 @@ class Sections:
     row_via: Array
     sku_cards: Array
     kind_cards: Array
-    rationale_cards: Array
     edge_cards: Array
+    row_cards: Array
     words: Strings
     posting_offsets: Array
     posting_documents: Array

@@ -61,7 +61,7 @@ def test_an_array_is_readable_from_the_description_alone(folder: Path) -> None:
     """docs/SNAPSHOT.md: magic, versions, dtype, count, checksum, then the values."""
     raw = (folder / "edge_probability.arr").read_bytes()
     magic, version, reader, dtype, count = struct.unpack_from("<8sHH4x8sQ", raw)
-    assert (magic, version, reader, dtype.rstrip(b"\x00"), count) == (b"PKGRAPH\x00", 2, 1, b"<f8", 6)
+    assert (magic, version, reader, dtype.rstrip(b"\x00"), count) == (b"PKGRAPH\x00", 3, 3, b"<f8", 6)
     assert struct.unpack_from("<I", raw, 60) == (zlib.crc32(raw[:60]),)
     assert sorted(struct.unpack_from("<6d", raw, 64)) == [0.7, 0.8, 0.85, 0.9, 0.9, 0.95]
 
@@ -139,8 +139,8 @@ def test_two_arrays_that_changed_places_are_found(folder: Path) -> None:
 
 def test_a_snapshot_of_a_later_format_says_which_reader_it_needs(folder: Path) -> None:
     data = unsealed(folder / MANIFEST_NAME)
-    (folder / MANIFEST_NAME).write_bytes(sealed({**data, "min_reader_version": 3}))
-    with pytest.raises(SnapshotDamaged, match="needs a reader of format 3"):
+    (folder / MANIFEST_NAME).write_bytes(sealed({**data, "min_reader_version": 4}))
+    with pytest.raises(SnapshotDamaged, match="needs a reader of format 4"):
         Snapshot.open(folder)
 
 
@@ -170,8 +170,9 @@ def test_a_former_format_is_read_without_its_cards_and_a_present_one_not(folder:
     with pytest.raises(SnapshotDamaged, match="edge_cards"):
         Snapshot.open(folder)
     data = unsealed(folder / MANIFEST_NAME)
-    (folder / MANIFEST_NAME).write_bytes(sealed({**data, "format_version": 1}))
-    assert len(Snapshot.open(folder).sections.edge_cards) == 4 * 6
+    for former in (1, 2):
+        (folder / MANIFEST_NAME).write_bytes(sealed({**data, "format_version": former}))
+        assert len(Snapshot.open(folder).sections.edge_cards) == 8 * 6
 
 
 def test_a_snapshot_that_breaks_a_rule_does_not_verify_although_its_checksums_fit(

@@ -17,7 +17,7 @@ from tests.shop import Shop, accepted, products
 from tests.snapshot_reader import Reader, read_commit, weight_of, words_of
 
 FOLDER = GOLDEN / f"format-{FORMAT_VERSION}"
-KEPT = {1: "eae3a5b1875b", 2: "dc016f421105"}
+KEPT = {1: "eae3a5b1875b", 2: "dc016f421105", 3: "9bffd9e2fbf4"}
 """Id of the kept snapshot of every version; one that is not read any more would be named here."""
 
 
@@ -71,20 +71,23 @@ def test_the_second_reader_reads_the_former_format_and_cards_as_described(reader
         best = reader["kind_skus"][skus.start]
         place = (reader["kind_category"][kind], best, skus, rows)
         assert reader.kind_card(kind) == (reader.text("kind_titles", kind), *place)
-    for rationale in range(len(reader["rationale_order"])):
-        texts = tuple(reader.text(name, rationale) for name in ("rationale_texts", "rationale_ids"))
-        assert reader.rationale_card(rationale) == texts
+    for row, target in enumerate(reader["row_target"]):
+        others = tuple(reader[name][row] for name in ("row_weight", "row_edge", "row_via"))
+        assert reader.row_card(row) == (target, *others)
     for edge in range(len(reader["edge_target"])):
         statement = reader["edge_statement_offsets"][edge]
         assert reader.edge_card(edge) == (
             reader.text("edge_explanations", edge),
-            reader["edge_rationale"][edge],
-            reader["edge_phrase"][edge],
-            reader["statement_response"][statement],
+            reader.text("rationale_texts", reader["edge_rationale"][edge]),
+            reader.text("rationale_ids", reader["edge_rationale"][edge]),
+            reader.text("response_ids", reader["statement_response"][statement]),
             reader["statement_position"][statement],
+            reader["edge_phrase"][edge],
             reader["edge_target"][edge],
             round(reader["edge_probability"][edge] * 1e6),
             reader["edge_type"][edge],
+            reader["edge_probability"][edge],
+            0,
         )
 
 
