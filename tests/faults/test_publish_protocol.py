@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,43 @@ def test_a_damaged_newest_commit_falls_back_and_its_number_is_not_used_again(
     assert open_published(tmp_path).snapshot_id == first.snapshot_id
     assert publish_shop(tmp_path, version="3").sequence == 3
     assert second.path.is_dir()
+
+
+def test_a_commit_that_cannot_be_read_for_a_moment_costs_no_snapshot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    retention, failed = import_module("pkgraph.snapshot.retention"), list[int]()
+    real = retention.read_record
+
+    def failing_once(root: Path, sequence: int) -> object:
+        if not failed:
+            failed.append(sequence)
+            raise SnapshotDamaged("Too many open files.")
+        return real(root, sequence)
+
+    first = publish_shop(tmp_path)
+    monkeypatch.setattr(retention, "read_record", failing_once)
+    with pytest.raises(GateRefused):
+        publish_shop(tmp_path, graph_of([]))
+    assert failed == [1]
+    assert open_published(tmp_path).snapshot_id == first.snapshot_id
+
+
+def test_what_an_unreadable_commit_may_name_goes_only_when_enough_newer_ones_are_there(
+    tmp_path: Path,
+) -> None:
+    first = publish_shop(tmp_path)
+    for version in "23":
+        publish_shop(tmp_path, version=version)
+    rollback(tmp_path, 1, created_at=CREATED_AT)
+    overwrite(commit_path(tmp_path, 4), b"")
+    for version in "56":
+        publish_shop(tmp_path, version=version)
+    assert first.path.is_dir()
+    last = publish_shop(tmp_path, version="7")
+    assert not first.path.exists()
+    assert len(list((tmp_path / "snapshots").iterdir())) == 3
+    assert last.path.is_dir()
 
 
 def test_a_commit_of_another_number_is_not_believed(tmp_path: Path) -> None:
