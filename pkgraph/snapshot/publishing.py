@@ -258,6 +258,9 @@ def only_publisher(root: Path) -> Iterator[None]:
             raise PublishConflict(
                 f"Another publisher is at work at {root}.", remedy="Publish again when it is done."
             ) from None
+        # A commit that a killed publisher did not wait for is read like any other; what builds on it, or says
+        # that it is published already, must not outlive it.
+        sync_folder(commits_folder(root))
         yield
 
 

@@ -221,6 +221,7 @@ def _fetched(root: Path, objects: Objects, record: Record) -> int:
     except SnapshotError:  # not here, or damaged: fetched again beside it
         pass
     else:
+        sync_folder(snapshots_folder(root))
         return 0
     folder = snapshots_folder(root) / f".pull-{record.path.name}"
     folder.mkdir(exist_ok=True)
@@ -251,6 +252,8 @@ def _fetch_manifest(objects: Objects, record: Record, folder: Path) -> int:
 def _fetch_file(objects: Objects, name: str, path: Path, fact: FileFact) -> int:
     """Fetch one file, unless it is here; a part of it is fetched again whole."""
     if path.is_file() and path.stat().st_size == fact.size and file_digest(path) == fact.sha256:
+        with path.open("rb") as file:  # whoever fetched it may have been killed before it was on the disk
+            os.fsync(file.fileno())
         return 0
     path.unlink(missing_ok=True)
     digest, size = hashlib.sha256(), 0
