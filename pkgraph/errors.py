@@ -122,4 +122,7 @@ class SnapshotMissing(SnapshotError):
 
 
 class SnapshotDamaged(SnapshotError):
-    pass
+    @property
+    def may_pass(self) -> bool:
+        """The file is there and could not be read just now: too many open files, a disk that failed once."""
+        return isinstance(self.__cause__, OSError) and not isinstance(self.__cause__, FileNotFoundError)

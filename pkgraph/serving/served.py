@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pkgraph.errors import InputError, SnapshotDamaged, SnapshotError
+from pkgraph.errors import InputError, PkgraphError, SnapshotDamaged, SnapshotError
 from pkgraph.recommend import Graph, InStock
 from pkgraph.serving.problems import COMMON
 from pkgraph.snapshot import RULES, Snapshot, open_published, open_record
@@ -18,6 +18,12 @@ from pkgraph.snapshot.retention import hold
 
 if TYPE_CHECKING:
     from pkgraph.serving.stock import Stock, WatchedStock
+
+MOST_LOOKS = 1024
+"""Looks until a commit that could not be read is tried again: 1, 2, 4 and so on to 7 minutes of looks.
+
+A disk that always fails would otherwise have gigabytes verified twice a second.
+"""
 
 WARMED_SKUS = 64
 """SKUs asked before a graph answers, spread over the catalog; the first query on cold pages took 117 ms."""
@@ -69,6 +75,10 @@ def _warmed(snapshot: Snapshot) -> Graph:
     return graph
 
 
+def _may_pass(error: PkgraphError) -> bool:
+    return isinstance(error, SnapshotDamaged) and error.may_pass
+
+
 class Served:
     """Holds one reference to what answers.
 
@@ -87,6 +97,7 @@ class Served:
         self.n_failures = 0
         self._graph: Graph | None = None
         self._looked_at = -1
+        self._looks_left, self._looks_next = 0, 1
 
     @property
     def sequence(self) -> int:
@@ -120,18 +131,31 @@ class Served:
     def _look_for_graph(self) -> bool:
         try:
             newest = next(iter(sequences(self.root)), 0)
-            if newest == self._looked_at or (self.pin and self._graph):
+            if (self.pin and self._graph) or not self._is_due(newest):
                 return False
             found = self._pinned(self.pin) if self.pin else open_published(self.root, verify=True)
-            self._looked_at = newest
+            self._has_looked(newest, again=found.is_stopgap)
             return self._take(found)
         except (SnapshotError, InputError) as error:
-            self._looked_at = newest
+            self._has_looked(newest, again=bool(self.pin) or _may_pass(error))
             self.refused(error.what)
         except OSError as error:  # too many open files, a share that is away: the next look may succeed
             self._looked_at = -1
             self.refused(f"{self.root} cannot be read: {error.strerror}.")
         return False
+
+    def _is_due(self, newest: int) -> bool:
+        if newest != self._looked_at:
+            self._looks_next = 1
+            return True
+        self._looks_left -= 1
+        return self._looks_left == 0
+
+    def _has_looked(self, newest: int, *, again: bool) -> None:
+        """Remember which commit was tried; with `again`, to try it another time."""
+        self._looked_at = newest
+        self._looks_left = self._looks_next if again else 0
+        self._looks_next = min(2 * self._looks_next, MOST_LOOKS)
 
     def _pinned(self, pin: str) -> Snapshot:
         record = find_record(self.root, pin)

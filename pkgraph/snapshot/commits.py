@@ -217,18 +217,21 @@ def open_published(root: Path, *, verify: bool = False) -> Snapshot:
         if not known:
             raise SnapshotMissing(f"Nothing is published at {root}.", remedy="Run `pkgraph build` first.")
         skipped: list[str] = []
+        passing: BaseException | None = None
         for sequence in known:
             try:
                 snapshot = open_record(read_record(root, sequence), verify=verify)
             except (SnapshotDamaged, SnapshotMissing) as error:
                 skipped.append(f"commit {sequence}: {error.what}")
+                if isinstance(error, SnapshotDamaged) and error.may_pass:
+                    passing = error.__cause__
                 continue
-            return dataclasses.replace(snapshot, skipped=tuple(skipped))
+            return dataclasses.replace(snapshot, skipped=tuple(skipped), is_stopgap=passing is not None)
         if sequences(root) == known:
             break
     raise SnapshotDamaged(
         f"No snapshot at {root} can be read: {skipped[0]}", remedy="Run `pkgraph build` to publish again."
-    )
+    ) from passing
 
 
 def current(root: Path) -> Record | None:

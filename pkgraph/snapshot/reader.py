@@ -49,6 +49,7 @@ class Snapshot:
         buffers: Every array by its name in SPECS.
         record: The commit that names it; None where it was opened by path.
         skipped: Why newer commits could not be read, newest first; empty on a good day.
+        is_stopgap: One of those may be readable at another look.
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Snapshot:
     buffers: Mapping[str, Buffer] = field(repr=False, compare=False)
     record: Record | None = None
     skipped: tuple[str, ...] = ()
+    is_stopgap: bool = False
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = False) -> Snapshot:
