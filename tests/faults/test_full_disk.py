@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pkgraph.snapshot import open_published, verify
+from tests.figures import Figure
 from tests.published import graph_of, publish_shop
 
 PAGE = 4096
@@ -49,7 +50,7 @@ def full_but_for(room: int, disk: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("has_an_old_one", [True, False], ids=["later publish", "first publish"])
 def test_whatever_room_is_left_the_old_graph_stays_and_nothing_gathers(
-    has_an_old_one: bool, disk: Path
+    has_an_old_one: bool, disk: Path, figure: Figure
 ) -> None:
     compiled, root = graph_of(), disk / "graph"
     old = publish_shop(root, compiled, version="old").snapshot_id if has_an_old_one else None
@@ -66,7 +67,7 @@ def test_whatever_room_is_left_the_old_graph_stays_and_nothing_gathers(
         assert before - free(disk) <= needed
         if old:
             assert open_published(root, verify=True).snapshot_id == old
-    print(f"{len(rooms)} publishers found the disk full; a snapshot takes {needed} bytes")
+    figure(f"{len(rooms)} publishers found the disk full; a snapshot takes {needed} bytes")
     done = publish_shop(root, compiled, version="next")
     assert open_published(root, verify=True).snapshot_id == verify(done.path).snapshot_id
     assert before - free(disk) <= needed + 4 * PAGE

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from pkgraph.serving import Limits
+from tests.figures import Figure
 from tests.published import publish_shop
 from tests.serving.server import Server, running
 
@@ -84,11 +85,11 @@ def test_a_slow_caller_is_cut_off(kind: str, server: Server) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(SLOW))
 def test_with_the_limits_as_shipped_a_slow_caller_is_cut_off_within_ten_seconds(
-    kind: str, root: Path
+    kind: str, root: Path, figure: Figure
 ) -> None:
     with running(root, limits=Limits(idle_seconds=9)) as server:
         took = seconds_until_closed(server, *SLOW[kind], most=20)
-    print(f"{kind}: cut off after {took:.1f} s")
+    figure(f"{kind}: cut off after {took:.1f} s")
     assert took < 10
 
 
@@ -128,7 +129,7 @@ def test_more_callers_than_allowed_are_told_to_come_back(root: Path) -> None:
         server.until("/livez", lambda answer: answer.status_code == 200)
 
 
-def test_an_endless_body_is_refused_before_it_is_held(server: Server) -> None:
+def test_an_endless_body_is_refused_before_it_is_held(server: Server, figure: Figure) -> None:
     before = resident_mb(server)
     for head in (b"content-length: 300000000\r\n\r\n", b"transfer-encoding: chunked\r\n\r\n"):
         with server.connect() as connection:
@@ -140,7 +141,7 @@ def test_an_endless_body_is_refused_before_it_is_held(server: Server) -> None:
             with contextlib.suppress(ConnectionError):
                 assert connection.recv(65536).startswith(b"HTTP/1.1 413 ")
     grown = resident_mb(server) - before
-    print(f"300 MB twice: {grown:.1f} MB more resident")
+    figure(f"300 MB twice: {grown:.1f} MB more resident")
     assert grown < 10
 
 
@@ -211,7 +212,7 @@ def test_who_asks_before_sending_a_body_is_told_to_go_on(server: Server) -> None
         assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_told_to_stop_under_load_it_fails_nobody(root: Path) -> None:
+def test_told_to_stop_under_load_it_fails_nobody(root: Path, figure: Figure) -> None:
     """Callers on kept connections and on new ones; every request that was taken in gets its answer."""
     failed: list[str] = []
     answered, url = [0, 0], ""
@@ -245,6 +246,6 @@ def test_told_to_stop_under_load_it_fails_nobody(root: Path) -> None:
         took = time.monotonic() - began
         for caller in callers:
             caller.join(20)
-    print(f"stopped in {took:.1f} s after {sum(answered)} answers, {len(failed)} failed")
+    figure(f"stopped in {took:.1f} s after {sum(answered)} answers, {len(failed)} failed")
     assert (failed, code) == ([], 0)
     assert took < 10

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.figures import Figure
 from tests.published import publish_shop
 from tests.serving.server import running
 
@@ -59,7 +60,7 @@ THOROUGH = ("--max-examples", "450")
     ids=["quick", "thorough"],
 )
 def test_no_question_leads_to_a_fault_of_the_server(
-    options: tuple[str, ...], least: int, tmp_path: Path
+    options: tuple[str, ...], least: int, tmp_path: Path, figure: Figure
 ) -> None:
     publish_shop(tmp_path / "graph")
     with running(tmp_path / "graph") as server:
@@ -67,6 +68,6 @@ def test_no_question_leads_to_a_fault_of_the_server(
         lines = server.get("/metrics").text.splitlines()
         n_5xx = sum('code="500"' in line for line in lines)
         faults = [event for event in server.events if event["event"].endswith("_failed")]
-    print(f"{n_cases} cases, {n_5xx} kinds of request answered 500")
+    figure(f"{n_cases} cases, {n_5xx} kinds of request answered 500")
     assert n_cases >= least
     assert (faults, n_5xx) == ([], 0)

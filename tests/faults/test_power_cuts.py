@@ -15,19 +15,21 @@ from pathlib import Path
 
 import pytest
 
-from pkgraph.errors import SnapshotDamaged, SnapshotMissing
-from pkgraph.snapshot import CompiledGraph, open_published, rollback, verify
+from pkgraph.snapshot import verify
+from tests.faults.changes import CHANGES, LATER, PULLING, Change, served
 from tests.faults.powercut import Disk, Op, Recorder, Tree, digest_of, read_tree, write_tree
-from tests.published import CREATED_AT, graph_of, publish_shop
+from tests.figures import Figure
+from tests.published import graph_of, publish_shop
 
-N_CUTS = 3_000
-"""Power cuts a scenario; four scenarios."""
+N_CUTS = 2_000
+"""Power cuts a change; six changes."""
 
-BROKEN = "nothing readable"
+N_CUTS_SLOW = 170_000
+"""A million in all."""
 
 
 @dataclass
-class Scenario:
+class Recorded:
     """What a publisher did to a disk, and what may be read afterwards.
 
     Attributes:
@@ -35,6 +37,7 @@ class Scenario:
         after: Id that is served from then on.
     """
 
+    name: str
     start: Tree
     ops: list[Op]
     contents: list[bytes]
@@ -43,17 +46,44 @@ class Scenario:
     folder: Path
     seen: dict[str, str | None] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, change: Change, folder: Path) -> Recorded:
+        base, compiled = folder / "disk", graph_of()
+        base.mkdir()
+        change.prepare(base / "graph", compiled)
+        before, start = served(base / "graph"), read_tree(base)
+        recorder = Recorder(base)
+        with recorder.recording():
+            change.work(base / "graph", compiled)
+        after = served(base / "graph")
+        assert after is not None
+        found = cls(change.name, start, recorder.ops, recorder.contents, before, after, folder)
+        # The record is complete: everything applied and everything kept is the disk as it is.
+        assert found.killed_after(len(found.ops)) == read_tree(base)
+        return found
+
+    def killed_after(self, n: int) -> Tree:
+        """A kill loses nothing that was done: the disk after so many operations."""
+        disk = Disk(self.start)
+        for op in self.ops[:n]:
+            disk.apply(op, self.contents)
+        return disk.left(random.Random(0), share=1.0)  # noqa: S311
+
     def _matters(self, path: str) -> bool:
         """Commits, and the two snapshots one of which must be served: what else is there is no excuse."""
         folder = re.match(r"graph/snapshots/\d+-(\w+)", path)
         return (not folder and "/." not in path) or bool(folder and folder[1] in {self.before, self.after})
 
     @cached_property
+    def committed(self) -> int:
+        """The operation from which on readers see the new graph."""
+        return max(i for i, op in enumerate(self.ops) if op[0] == "link")
+
+    @cached_property
     def acknowledged(self) -> int:
         """Number of operations after which the commit is on the disk."""
-        last_link = max(i for i, op in enumerate(self.ops) if op[0] == "link")
-        syncs = [i for i, op in enumerate(self.ops) if op[:2] == ("fsync", "graph/commits") and i > last_link]
-        return syncs[0] + 1
+        syncs = [i for i, op in enumerate(self.ops) if op[:2] == ("fsync", "graph/commits")]
+        return min(i for i in syncs if i > self.committed) + 1
 
     def read(self, tree: Tree) -> str | None:
         """Id that a reader serves from a disk; looked up where an equal one was read before."""
@@ -88,88 +118,46 @@ class Scenario:
                 yield f"cut {number}, after {done} of {len(self.ops)} operations: {found}"
 
 
-def served(root: Path) -> str | None:
-    try:
-        return open_published(root, verify=True).snapshot_id
-    except SnapshotMissing:
-        return None
-    except SnapshotDamaged:
-        return BROKEN
+@pytest.fixture(scope="module", params=CHANGES, ids=lambda one: one.name)
+def recorded(request: pytest.FixtureRequest, module_memory_path: Path) -> Recorded:
+    folder = module_memory_path / request.param.name
+    folder.mkdir()
+    return Recorded.of(request.param, folder)
 
 
-def first_publish(graph: Path, compiled: CompiledGraph) -> Callable[[], object]:
-    return lambda: publish_shop(graph, compiled, version="new")
+@pytest.fixture(scope="module")
+def later(module_memory_path: Path) -> Recorded:
+    folder = module_memory_path / "later"
+    folder.mkdir()
+    return Recorded.of(LATER, folder)
 
 
-def later_publish(graph: Path, compiled: CompiledGraph) -> Callable[[], object]:
-    publish_shop(graph, compiled, version="old")
-    return lambda: publish_shop(graph, compiled, version="new")
-
-
-def publish_with_cleaning(graph: Path, compiled: CompiledGraph) -> Callable[[], object]:
-    for version in ("1", "2", "3"):
-        publish_shop(graph, compiled, version=version)
-    (graph / "snapshots" / ".tmp-9").mkdir()  # a dead publisher's
-    return lambda: publish_shop(graph, compiled, version="new")
-
-
-def going_back(graph: Path, compiled: CompiledGraph) -> Callable[[], object]:
-    publish_shop(graph, compiled, version="1")
-    publish_shop(graph, compiled, version="2")
-    return lambda: rollback(graph, 1, created_at=CREATED_AT)
-
-
-SCENARIOS = (first_publish, later_publish, publish_with_cleaning, going_back)
-
-
-@pytest.fixture(scope="module", params=SCENARIOS, ids=lambda one: one.__name__)
-def scenario(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    base = tmp_path_factory.mktemp("disk")
-    work = request.param(base / "graph", graph_of())
-    before, start = served(base / "graph"), read_tree(base)
-    recorder = Recorder(base)
-    with recorder.recording():
-        work()
-    after = served(base / "graph")
-    assert after is not None
-    folder = tmp_path_factory.mktemp("states")
-    found = Scenario(start, recorder.ops, recorder.contents, before, after, folder)
-    _the_record_is_complete(found, base)
-    return found
-
-
-def _the_record_is_complete(scenario: Scenario, base: Path) -> None:
-    """Everything applied and everything kept is the disk as it is."""
-    disk = Disk(scenario.start)
-    for op in scenario.ops:
-        disk.apply(op, scenario.contents)
-    assert disk.left(random.Random(0), share=1.0) == read_tree(base)  # noqa: S311
-
-
-def test_no_power_cut_leaves_anything_but_the_old_graph_or_the_new_one(scenario: Scenario) -> None:
-    found = list(itertools.islice(scenario.violations(N_CUTS), 3))
-    print(f"{N_CUTS} power cuts over {len(scenario.ops)} operations, {len(scenario.seen)} states to read")
-    assert found == []
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3000)
-def test_a_hundred_thousand_power_cuts_do_not_either(scenario: Scenario) -> None:
-    found = list(itertools.islice(scenario.violations(100_000), 3))
-    print(f"100000 power cuts over {len(scenario.ops)} operations, {len(scenario.seen)} states to read")
+@pytest.mark.parametrize(
+    "n", [N_CUTS, pytest.param(N_CUTS_SLOW, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])]
+)
+def test_no_power_cut_leaves_anything_but_the_old_graph_or_the_new_one(
+    n: int, recorded: Recorded, figure: Figure
+) -> None:
+    found = list(itertools.islice(recorded.violations(n), 3))
+    n_ops, n_states = len(recorded.ops), len(recorded.seen)
+    figure(f"{recorded.name}: {n} power cuts, {n_ops} operations, {n_states} states, {len(found)} violations")
     assert found == []
 
 
 def test_a_kill_between_any_two_changes_leaves_the_old_graph_until_the_commit_and_then_the_new_one(
-    scenario: Scenario,
+    recorded: Recorded, figure: Figure
 ) -> None:
-    """A kill loses nothing that was done: every beginning of what the publisher did, not drawn but all."""
-    disk, committed = Disk(scenario.start), max(i for i, op in enumerate(scenario.ops) if op[0] == "link")
-    for done, op in enumerate(scenario.ops):
-        disk.apply(op, scenario.contents)
-        found = scenario.read(disk.left(random.Random(0), share=1.0))  # noqa: S311
-        assert found == (scenario.after if done >= committed else scenario.before), f"killed after {op}"
-    print(f"{len(scenario.ops)} kills, {committed} before the commit")
+    """Every beginning of what the publisher did, not drawn but all."""
+    disk = Disk(recorded.start)
+    for done, op in enumerate(recorded.ops):
+        disk.apply(op, recorded.contents)
+        found = recorded.read(disk.left(random.Random(0), share=1.0))  # noqa: S311
+        expected = recorded.after if done >= recorded.committed else recorded.before
+        assert found == expected, f"killed after {op}"
+    n_ops = len(recorded.ops)
+    figure(
+        f"{recorded.name}: killed after each of {n_ops} operations, {recorded.committed} before the commit"
+    )
 
 
 WAITS = {
@@ -183,42 +171,59 @@ WAITS = {
 
 
 @pytest.mark.parametrize("name", sorted(WAITS))
-def test_without_one_of_the_waits_a_power_cut_breaks_it(name: str, later: Scenario) -> None:
+def test_without_one_of_the_waits_a_power_cut_breaks_it(name: str, later: Recorded, figure: Figure) -> None:
     pattern = re.compile(WAITS[name])
     left_out = [op for op in later.ops if op[0] == "fsync" and pattern.fullmatch(op[1])]
     found = next(later.violations(500, lambda op: op in left_out), None)
-    print(f"without the wait for the {name}: {found}")
+    figure(f"control, without the wait for the {name}: {found}")
     assert left_out
     assert found is not None
 
 
-def test_without_any_wait_a_power_cut_breaks_it_often(later: Scenario) -> None:
+def test_without_any_wait_a_power_cut_breaks_it_often(later: Recorded, figure: Figure) -> None:
     found = list(later.violations(300, lambda op: op[0] == "fsync"))
-    print(f"without any wait: {len(found)} of 300 power cuts leave something else")
+    figure(f"control, without any wait: {len(found)} of 300 power cuts leave something else")
     assert len(found) > 30
 
 
-@pytest.fixture(scope="module")
-def later(tmp_path_factory: pytest.TempPathFactory) -> Scenario:
-    base = tmp_path_factory.mktemp("disk")
-    work = later_publish(base / "graph", graph_of())
-    before, start = served(base / "graph"), read_tree(base)
-    recorder = Recorder(base)
-    with recorder.recording():
-        work()
-    after = served(base / "graph")
-    assert after is not None
-    return Scenario(start, recorder.ops, recorder.contents, before, after, tmp_path_factory.mktemp("states"))
-
-
 def test_after_a_power_cut_the_next_publisher_needs_no_help_and_leaves_no_rubbish(
-    scenario: Scenario, tmp_path: Path
+    recorded: Recorded, memory_path: Path
 ) -> None:
     compiled = graph_of()
-    for number, (_, tree) in enumerate(scenario.cuts(4, lambda _: False)):
-        base = tmp_path / str(number)
+    for number, (_, tree) in enumerate(recorded.cuts(4, lambda _: False)):
+        base = memory_path / str(number)
         write_tree(base, tree)
         done = publish_shop(base / "graph", compiled, version="next")
         assert verify(done.path).snapshot_id == done.snapshot_id == served(base / "graph")
-        assert not list(base.rglob(".tmp-*"))
+        assert not list((base / "graph").glob("*/.tmp-*"))
         assert len(list((base / "graph" / "snapshots").iterdir())) <= 3
+
+
+def taken_up(first: Recorded, n: int, change: Change, folder: Path) -> Recorded:
+    """One was killed after so many operations, and another one did the same again."""
+    folder.mkdir()
+    base, compiled = folder / "disk", graph_of()
+    write_tree(base, first.killed_after(n))
+    recorder = Recorder(base, ops=first.ops[:n], contents=list(first.contents))
+    with recorder.recording():
+        change.work(base / "graph", compiled)
+    ops, contents = recorder.ops, recorder.contents
+    return Recorded(first.name, first.start, ops, contents, first.before, first.after, folder)
+
+
+@pytest.mark.parametrize("change", [LATER, PULLING], ids=lambda one: one.name)
+def test_what_is_taken_up_from_a_killed_publisher_is_on_the_disk_when_it_is_said_to_be(
+    change: Change, memory_path: Path, figure: Figure
+) -> None:
+    """What was written and never waited for looks like what is safe, until the power goes."""
+    first = Recorded.of(change, memory_path)
+    around = range(first.committed - 6, len(first.ops) + 1)
+    places = (*range(1, first.committed - 6, 40), *around)
+    for n in places:
+        both = taken_up(first, n, change, memory_path / str(n))
+        disk, chance = Disk(both.start), random.Random(n)  # noqa: S311
+        for op in both.ops:
+            disk.apply(op, both.contents)
+        for _ in range(20):
+            assert both.read(disk.left(chance)) == first.after, f"killed after {first.ops[:n][-1:]}"
+    figure(f"{change.name}: killed at {len(places)} places and done again, 20 power cuts each, 0 violations")

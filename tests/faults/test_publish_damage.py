@@ -14,6 +14,7 @@ from pkgraph.snapshot import Snapshot, open_published, rollback, verify
 from pkgraph.snapshot.arrays import HEADER_SIZE, header_of
 from pkgraph.snapshot.commits import commit_path
 from pkgraph.snapshot.format import SPECS
+from tests.figures import Figure
 from tests.published import CREATED_AT, graph_of, publish_shop
 from tests.shop import STATEMENTS
 
@@ -45,7 +46,7 @@ def is_found(root: Path, folder: Path, name: str) -> None:
     assert name in served.skipped[0]
 
 
-def test_a_file_cut_anywhere_is_refused_without_reading_behind_its_end(root: Path) -> None:
+def test_a_file_cut_anywhere_is_refused_without_reading_behind_its_end(root: Path, figure: Figure) -> None:
     folder, n = newest(root), 0
     for spec in SPECS:
         path = folder / spec.file_name
@@ -60,7 +61,7 @@ def test_a_file_cut_anywhere_is_refused_without_reading_behind_its_end(root: Pat
         with pytest.raises(SnapshotDamaged):
             Snapshot.open(folder)
         replaced(path, whole)
-    print(f"{n} cuts, each refused by name")
+    figure(f"{n} cuts, each refused by name")
     assert open_published(root, verify=True).path == folder
 
 
@@ -84,7 +85,7 @@ def turned(path: Path, bit: int) -> bytes:
 @pytest.mark.parametrize(
     "n", [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])]
 )
-def test_no_turned_bit_is_ever_read(n: int, root: Path) -> None:
+def test_no_turned_bit_is_ever_read(n: int, root: Path, figure: Figure) -> None:
     folder, n_flips = newest(root), 0
     for path, bit in flips(folder, n, random.Random(n)):  # noqa: S311
         whole = path.read_bytes()
@@ -93,7 +94,7 @@ def test_no_turned_bit_is_ever_read(n: int, root: Path) -> None:
             Snapshot.open(folder, verify=True)
         replaced(path, whole)
         n_flips += 1
-    print(f"{n_flips} turned bits, 0 read")
+    figure(f"{n_flips} turned bits, 0 read")
     assert n_flips >= n
 
 

@@ -17,6 +17,7 @@ from pkgraph.errors import PublishConflict
 from pkgraph.snapshot import CompiledGraph, rollback, snapshots
 from pkgraph.snapshot.commits import sequences
 from tests.faults.test_publish_kills import ended, start
+from tests.figures import Figure
 from tests.published import CREATED_AT, graph_of, publish_shop
 
 Work = Callable[[int, int], int | None]
@@ -63,7 +64,9 @@ def _publish(root: Path, compiled: CompiledGraph, publisher: int, done: int) -> 
 @pytest.mark.parametrize(
     "n_each", [3, pytest.param(1_000, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])]
 )
-def test_commits_of_eight_publishers_have_no_gap_and_none_is_lost(n_each: int, tmp_path: Path) -> None:
+def test_commits_of_eight_publishers_have_no_gap_and_none_is_lost(
+    n_each: int, tmp_path: Path, figure: Figure
+) -> None:
     root = tmp_path / "graph"
     publish_shop(root, version="1")
     publish_shop(root, version="2")
@@ -71,7 +74,7 @@ def test_commits_of_eight_publishers_have_no_gap_and_none_is_lost(n_each: int, t
     assert numbers == list(range(3, 8 * n_each + 3))
     assert sequences(root) == [*numbers[::-1], 2, 1]
     assert [record.parent for record in snapshots(root)] == [*range(8 * n_each + 1, 0, -1), None]
-    print(f"{len(numbers)} commits by 8 publishers, none lost, no gap")
+    figure(f"{len(numbers)} commits by 8 publishers, none lost, no gap")
 
 
 def _go_back(root: Path, publisher: int, done: int) -> int | None:
@@ -81,13 +84,13 @@ def _go_back(root: Path, publisher: int, done: int) -> int | None:
         return None
 
 
-def test_a_number_that_is_looked_up_and_renamed_onto_is_given_twice(tmp_path: Path) -> None:
+def test_a_number_that_is_looked_up_and_renamed_onto_is_given_twice(tmp_path: Path, figure: Figure) -> None:
     """The control: the race is one that a plainer protocol loses."""
     root = tmp_path / "commits"
     root.mkdir()
     numbers = raced(partial(_look_and_rename, root), 8, 50, tmp_path)
     lost = len(numbers) - len(set(numbers))
-    print(f"check and rename: of {len(numbers)} acknowledged commits {lost} were overwritten by another")
+    figure(f"check and rename: of {len(numbers)} acknowledged commits {lost} were overwritten by another")
     assert len(list(root.glob("*.json"))) == len(set(numbers))
     assert lost > 0
 

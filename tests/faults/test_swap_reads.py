@@ -12,6 +12,7 @@ import pytest
 from pkgraph.recommend import Graph
 from pkgraph.serving.served import Served
 from pkgraph.snapshot import CompiledGraph
+from tests.figures import Figure
 from tests.published import graph_of, publish_shop
 from tests.serving.server import running
 from tests.shop import STATEMENTS, Told
@@ -72,10 +73,10 @@ def swapped(root: Path, compiled: list[CompiledGraph], n_reads: int, n_swaps: in
     ("n_reads", "n_swaps"),
     [(2_000, 4), pytest.param(1_000_000, 200, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])],
 )
-def test_no_answer_mixes_two_graphs(n_reads: int, n_swaps: int, tmp_path: Path) -> None:
+def test_no_answer_mixes_two_graphs(n_reads: int, n_swaps: int, tmp_path: Path, figure: Figure) -> None:
     compiled = [graph_of(told(str(version))) for version in range(4)]
     read, mixed = swapped(tmp_path, compiled, n_reads, n_swaps)
-    print(f"{read} reads over {n_swaps} swaps, {mixed} mixed")
+    figure(f"{read} reads over {n_swaps} swaps, {mixed} mixed")
     assert mixed == 0
 
 
@@ -91,7 +92,9 @@ def test_the_oracle_finds_a_mixed_answer(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_server_that_answers_and_swaps_for_a_minute_grows_in_nothing(tmp_path: Path) -> None:
+def test_a_server_that_answers_and_swaps_for_a_minute_grows_in_nothing(
+    tmp_path: Path, figure: Figure
+) -> None:
     compiled = [graph_of(told(str(version))) for version in range(2)]
     publish_shop(tmp_path, compiled[0], version="0")
     with running(tmp_path) as server, httpx.Client(trust_env=False) as client:
@@ -104,7 +107,7 @@ def test_a_server_that_answers_and_swaps_for_a_minute_grows_in_nothing(tmp_path:
             n_asked += 300
             sizes.append(_size(server.process.pid))
     early, late = sizes[len(sizes) // 3], sizes[-1]
-    print(f"{n_asked} requests, {n_swaps} publishes: MB and open files {early} -> {late}")
+    figure(f"{n_asked} requests, {n_swaps} publishes: MB and open files {early} -> {late}")
     assert late[0] < early[0] * 1.05 + 1
     assert late[1] <= early[1] + 2
 

@@ -16,6 +16,7 @@ import pytest
 
 from pkgraph.errors import SnapshotError
 from pkgraph.recommend import Graph
+from tests.figures import Figure
 from tests.llm_server import FakeProvider
 from tests.orchestration.building import KEY, KEY_NAME, build
 from tests.orchestration.own_shop import kitchen_model, write_shop
@@ -92,7 +93,9 @@ def recommended(home: Path, sku: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_category_dropped_into_the_catalog_file_is_served_without_a_hand_on_it(tmp_path: Path) -> None:
+def test_a_category_dropped_into_the_catalog_file_is_served_without_a_hand_on_it(
+    tmp_path: Path, figure: Figure
+) -> None:
     home, log = tmp_path / "home", tmp_path / "ui.log"
     with FakeProvider(kitchen_model) as provider:
         settings = write_shop(tmp_path / "shop", provider.url)
@@ -111,4 +114,4 @@ def test_a_category_dropped_into_the_catalog_file_is_served_without_a_hand_on_it
             provider.asked[-1].user_message
         ], "one new kind is one prompt"
         assert "squash" in provider.asked[-1].user_message.lower()
-    print(f"served after {took_s:.0f} s")
+    figure(f"served after {took_s:.0f} s")
