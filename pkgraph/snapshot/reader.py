@@ -82,7 +82,7 @@ class Snapshot:
         _check_structure(path, manifest, mapped, specs)
         if verify:
             check_digests(path, manifest)
-        return cls(path, manifest, mapped if CARDS[0] in mapped else _with_cards(mapped))
+        return cls(path, manifest, mapped if CARDS[0] in mapped else _with_cards(path, mapped))
 
     @cached_property
     def sections(self) -> Sections:
@@ -147,13 +147,20 @@ def specs_of(manifest: Manifest) -> tuple[ArraySpec, ...]:
     return tuple(spec for spec in SPECS if has_cards or spec.name not in CARDS)
 
 
-def _with_cards(mapped: Mapping[str, memoryview[Any]]) -> Mapping[str, Buffer]:
-    """The buffers, and the cards that an older format has not, made in memory."""
+def _with_cards(path: Path, mapped: Mapping[str, memoryview[Any]]) -> Mapping[str, Buffer]:
+    """The buffers, and the cards that an older format has not, made in memory.
+
+    Raises:
+        SnapshotDamaged: What cards are made from names what is not there.
+    """
     from pkgraph.snapshot.cards import with_cards
     from pkgraph.snapshot.layout import sections_over, to_arrays
 
     missing = dict.fromkeys(CARDS, memoryview(b""))
-    return to_arrays(with_cards(sections_over({**missing, **mapped})))
+    try:
+        return to_arrays(with_cards(sections_over({**missing, **mapped})))
+    except (IndexError, ValueError, InputError) as error:
+        raise SnapshotDamaged(f"{path} is damaged: its cards cannot be made, {error}.") from error
 
 
 def _check_structure(

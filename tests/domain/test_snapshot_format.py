@@ -20,6 +20,7 @@ from pkgraph.snapshot.arrays import HEADER_SIZE
 from pkgraph.snapshot.format import SPECS
 from pkgraph.snapshot.layout import to_arrays
 from pkgraph.snapshot.manifest import MANIFEST_NAME, sealed, unsealed
+from tests.kept_snapshot import GOLDEN
 from tests.published import graph_of, publish_shop
 
 
@@ -173,6 +174,23 @@ def test_a_former_format_is_read_without_its_cards_and_a_present_one_not(folder:
     for former in (1, 2):
         (folder / MANIFEST_NAME).write_bytes(sealed({**data, "format_version": former}))
         assert len(Snapshot.open(folder).sections.edge_cards) == 8 * 6
+
+
+@pytest.mark.parametrize(
+    "name", ["sku_ids.offsets", "edge_statement_offsets", "kind_sku_offsets", "row_offsets"]
+)
+def test_a_former_format_whose_cards_cannot_be_made_is_damaged(name: str, tmp_path: Path) -> None:
+    for former in (1, 2):
+        copy = tmp_path / str(former)
+        shutil.copytree(GOLDEN / f"format-{former}", copy)
+        path = copy / f"{name}.arr"
+        raw = bytearray(path.read_bytes())
+        raw[HEADER_SIZE + 8 : HEADER_SIZE + 16] = struct.pack(
+            "<q", 2**40
+        )  # the end is whole, as opening checks
+        path.write_bytes(raw)
+        with pytest.raises(SnapshotDamaged, match="cards cannot be made"):
+            Snapshot.open(copy)
 
 
 def test_a_snapshot_that_breaks_a_rule_does_not_verify_although_its_checksums_fit(
