@@ -213,6 +213,10 @@ PyObject *merge_paths(const Tables *t, int64_t first, int64_t end, int64_t max_r
 /* scores.c */
 PyObject *score_table(int64_t n, int64_t weight_scale);
 
+/* texts.c */
+PyObject *number_texts(PyObject *self, PyObject *args);
+PyObject *place_texts(PyObject *self, PyObject *args);
+
 /* arrays.c */
 typedef struct {
     Py_buffer views[N_ARRAYS];

@@ -3,7 +3,7 @@
 
 #include <structmember.h>
 
-enum { KERNEL_VERSION = 6, N_ARGUMENTS = 14 };
+enum { KERNEL_VERSION = 7, N_ARGUMENTS = 14 };
 enum { AS_PICKS = 0, AS_RECORDS, AS_JSON };
 
 static bool find_slots(PyTypeObject *type, PyObject *names, Py_ssize_t *at, int n)
@@ -338,37 +338,6 @@ static PyObject *module_merge_paths(PyObject *self, PyObject *args)
     return found;
 }
 
-/* Copy texts to where they belong; false where one would not lie within both. */
-static bool place_texts(uint8_t *data, int64_t n_data, const int64_t *starts, const int64_t *offsets, int64_t n,
-                        const uint8_t *texts, int64_t n_texts)
-{
-    for (int64_t i = 0; i < n; i++) {
-        int64_t start, end;
-        if (!slice_of(offsets, n + 1, i, n_texts, &start, &end) || starts[i] < 0 || starts[i] > n_data - (end - start))
-            return false;
-        memcpy(data + starts[i], texts + start, (size_t)(end - start));
-    }
-    return true;
-}
-
-static PyObject *module_place_texts(PyObject *self, PyObject *args)
-{
-    (void)self;
-    Py_buffer data, starts, offsets, texts;
-    if (!PyArg_ParseTuple(args, "w*y*y*y*", &data, &starts, &offsets, &texts))
-        return NULL;
-    int64_t n = starts.len / 8;
-    bool fits = starts.itemsize == 8 && offsets.itemsize == 8 && offsets.len / 8 == n + 1 &&
-                place_texts(data.buf, data.len, starts.buf, offsets.buf, n, texts.buf, texts.len);
-    Py_buffer *views[] = {&data, &starts, &offsets, &texts};
-    for (int i = 0; i < 4; i++)
-        PyBuffer_Release(views[i]);
-    if (fits)
-        Py_RETURN_NONE;
-    PyErr_SetString(PyExc_ValueError, "the texts do not fit where they belong");
-    return NULL;
-}
-
 static PyObject *module_score_table(PyObject *self, PyObject *args)
 {
     (void)self;
@@ -381,8 +350,10 @@ static PyObject *module_score_table(PyObject *self, PyObject *args)
 }
 
 static PyMethodDef module_methods[] = {
-    {"place_texts", module_place_texts, METH_VARARGS,
-     "place_texts(data, starts, offsets, texts): copy every text into the data from its start on."},
+    {"number_texts", number_texts, METH_VARARGS,
+     "number_texts(stream, codes): number the texts in the order in which they come; the row of each one's first."},
+    {"place_texts", place_texts, METH_VARARGS,
+     "place_texts(data, offsets, rows, stream): copy every text to its row of a table; nowhere where that is -1."},
     {"score_table", module_score_table, METH_VARARGS,
      "score_table(n, weight_scale): the shares that the weights 0 to n - 1 stand for, uint32 in millionths."},
     {"merge_paths", module_merge_paths, METH_VARARGS,

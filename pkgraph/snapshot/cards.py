@@ -8,6 +8,7 @@ that an answer reads, so that each thing is one place, and the texts it names ar
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy as np
 from pkgraph.errors import InputError
 from pkgraph.snapshot.format import CARDS, MICRO
 from pkgraph.snapshot.layout import Array
+from pkgraph.snapshot.threads import beside, slices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pkgraph.snapshot.layout import Sections, Strings
 
@@ -26,9 +28,12 @@ MAX_LENGTH, MAX_START = (1 << LENGTH_BITS) - 1, (1 << 40) - 1
 WORDS = {"sku_cards": 4, "kind_cards": 4, "edge_cards": 8, "row_cards": 2}
 """Of a card of each sort."""
 
-AT_ONCE = 1_000_000
+AT_ONCE = 250_000
 NO_SHARE = (1 << 24) - 1
 """Stands where a probability is no share."""
+
+Part = tuple[str, int, "Callable[[], Array]"]
+"""Section, place of the first word, and what makes the words."""
 
 
 def with_cards(s: Sections) -> Sections:
@@ -39,8 +44,13 @@ def with_cards(s: Sections) -> Sections:
     """
     lengths = lengths_of_cards(s)
     cards = {name: np.empty(length, dtype="<u8") for name, length in lengths.items()}
-    for name, start, words in cards_in_parts(s):
+
+    def write(part: Part) -> None:
+        name, start, made = part
+        words = made()
         cards[name][start : start + len(words)] = words
+
+    beside(write, parts_of_cards(s))
     return dataclasses.replace(
         s,
         sku_cards=cards["sku_cards"],
@@ -56,19 +66,15 @@ def lengths_of_cards(s: Sections) -> dict[str, int]:
     return {name: WORDS[name] * n for name, n in zip(CARDS, counts, strict=True)}
 
 
-def cards_in_parts(s: Sections) -> Iterator[tuple[str, int, Array]]:
-    """(section, place of the first word, words); edges and rows come a million at a time.
-
-    What their cards are made from takes more room than they.
-    """
-    yield "sku_cards", 0, _of_skus(s)
-    yield "kind_cards", 0, _of_kinds(s)
+def parts_of_cards(s: Sections) -> Iterator[Part]:
+    """All cards, of edges and rows a few at a time: what they are made from takes more room."""
+    yield "sku_cards", 0, lambda: _of_skus(s)
+    yield "kind_cards", 0, lambda: _of_kinds(s)
     texts = _texts(s.rationale_texts), _texts(s.rationale_ids), _texts(s.response_ids)
-    for first in range(0, len(s.edge_target), AT_ONCE):
-        words = _of_edges(s, slice(first, first + AT_ONCE), *texts)
-        yield "edge_cards", WORDS["edge_cards"] * first, words
-    for first in range(0, len(s.row_target), AT_ONCE):
-        yield "row_cards", WORDS["row_cards"] * first, _of_rows(s, slice(first, first + AT_ONCE))
+    for part in slices(len(s.edge_target), AT_ONCE):
+        yield "edge_cards", WORDS["edge_cards"] * part.start, partial(_of_edges, s, part, *texts)
+    for part in slices(len(s.row_target), AT_ONCE):
+        yield "row_cards", WORDS["row_cards"] * part.start, partial(_of_rows, s, part)
 
 
 def _card(*words: Array) -> Array:

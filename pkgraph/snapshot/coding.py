@@ -1,62 +1,82 @@
-"""Texts of a frame become tables of texts and rows in them."""
+"""Texts of a frame become tables of texts and rows in them; compiled where it can be."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from pkgraph.kernel import kernel
 from pkgraph.snapshot.layout import Array, Strings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pkgraph.snapshot.threads import slices
 
 TEXTS_AT_ONCE = 500_000
-"""Texts that are joined to one run of bytes at a time: about 50 MB of sentences."""
+"""Texts that are joined to one run of bytes at a time without a kernel: about 50 MB of sentences."""
 
 
 def strings_of(column: pl.Series) -> Strings:
     """The texts of a column without nulls, in its order."""
-    offsets = np.zeros(len(column) + 1, dtype="<i8")
-    np.cumsum(column.str.len_bytes().to_numpy(), out=offsets[1:])
-    data = np.empty(int(offsets[-1]), dtype="<u1")
-    for start in range(0, len(column), TEXTS_AT_ONCE):
-        run = column.slice(start, TEXTS_AT_ONCE).str.join("").item().encode()
-        data[offsets[start] : offsets[start] + len(run)] = np.frombuffer(run, dtype="<u1")
-    return Strings(offsets, data)
+    table = table_for(column.str.len_bytes().to_numpy())
+    place_texts(table, np.arange(len(column), dtype="<i4"), column)
+    return table
 
 
-def place_texts(data: Array, starts: Array, texts: Strings) -> None:
-    """Write each text into the data from its start on; compiled where it can be.
+def table_for(lengths: Array) -> Strings:
+    """A table with room for texts of these lengths in UTF-8."""
+    offsets = np.zeros(len(lengths) + 1, dtype="<i8")
+    np.cumsum(lengths, out=offsets[1:])
+    return Strings(offsets, np.empty(int(offsets[-1]), dtype="<u1"))
+
+
+def place_texts(table: Strings, rows: Array, column: pl.Series) -> None:
+    """Write each text of a column to its row of a table.
 
     Args:
-        data: uint8, large enough.
-        starts: int64, one a text.
-        texts: What is written.
+        table: With room for texts of just these lengths.
+        rows: int32, one a text; nothing is written where it is negative.
+        column: The texts.
+
+    Raises:
+        ValueError: A text is of another length than its room, or its row does not exist.
     """
     compiled = kernel()
     if compiled is not None:
-        compiled.place_texts(data, starts, texts.offsets, texts.data)
+        compiled.place_texts(table.data, table.offsets, rows, column.__arrow_c_stream__())
         return
-    for row, start in enumerate(starts.tolist()):
-        text = texts.raw(row)
-        data[start : start + len(text)] = np.frombuffer(text, dtype="<u1")
+    places = np.flatnonzero(rows >= 0)
+    for part in slices(len(places), TEXTS_AT_ONCE):
+        _place_run(table, rows[places[part]], column.gather(places[part]))
+
+
+def _place_run(table: Strings, rows: Array, texts: pl.Series) -> None:
+    lengths = texts.str.len_bytes().to_numpy().astype(np.int64)
+    if rows.max() >= len(table) or (np.diff(table.offsets)[rows] != lengths).any():
+        raise ValueError("the texts do not fit where they belong")
+    run = np.frombuffer(texts.str.join("").item().encode(), dtype="<u1")
+    in_run = np.cumsum(lengths) - lengths
+    table.data[np.repeat(table.offsets[rows] - in_run, lengths) + np.arange(len(run))] = run
+
+
+def numbered(column: pl.Series) -> tuple[pl.Series, Array]:
+    """The distinct texts, sorted, and the place of each value's text among them (int32, -1 where null)."""
+    compiled = kernel()
+    if compiled is None:
+        texts = column.drop_nulls().unique().sort()
+        places = column.cast(pl.Enum(texts)).to_physical().cast(pl.Int32).fill_null(-1)
+        return texts, places.to_numpy().astype("<i4")
+    codes = np.empty(len(column), dtype="<i4")
+    first = np.frombuffer(compiled.number_texts(column.__arrow_c_stream__(), codes), dtype="<i8")
+    texts = column.gather(first)
+    order = texts.arg_sort().to_numpy()
+    place = np.full(len(texts) + 1, -1, dtype="<i4")  # the last is found where the code is -1
+    place[order] = np.arange(len(texts))
+    return texts.gather(order), place[codes]
 
 
 def coded(column: pl.Series) -> tuple[Strings, Array]:
     """The distinct texts, sorted, and the row of each value's text (-1 where null)."""
-    texts = column.drop_nulls().unique().sort()
-    numbered = pl.DataFrame({"text": texts}).with_row_index("row")
-    rows = column.to_frame("text").join(numbered, on="text", how="left", maintain_order="left")["row"]
-    return strings_of(texts), rows.cast(pl.Int64).fill_null(-1).to_numpy().astype("<i4")
+    texts, rows = numbered(column)
+    return strings_of(texts), rows
 
 
 def floats(column: pl.Series, missing: float) -> Array:
     return column.cast(pl.Float64).fill_null(missing).to_numpy().astype("<f8")
-
-
-def slices(n: int, size: int = TEXTS_AT_ONCE) -> Iterator[slice]:
-    """Pieces of `size` that cover n."""
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))

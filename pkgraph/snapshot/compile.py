@@ -15,7 +15,7 @@ import polars as pl
 
 from pkgraph.errors import CatalogError
 from pkgraph.snapshot.cards import with_cards
-from pkgraph.snapshot.coding import coded, floats, strings_of
+from pkgraph.snapshot.coding import coded, floats, numbered, strings_of
 from pkgraph.snapshot.format import Intake
 from pkgraph.snapshot.index import index_words
 from pkgraph.snapshot.layout import CompiledGraph, Sections
@@ -23,6 +23,7 @@ from pkgraph.snapshot.merging import merge_paths
 from pkgraph.snapshot.paths import Edges, readings_of
 from pkgraph.snapshot.slots import slots_of
 from pkgraph.snapshot.statements import Statements, read_statements
+from pkgraph.snapshot.threads import threads
 
 if TYPE_CHECKING:
     from pkgraph.snapshot.layout import Array
@@ -48,9 +49,12 @@ def compile_graph(products: pl.DataFrame, accepted: pl.DataFrame | pl.LazyFrame)
         raise CatalogError("A SKU occurs twice in the products.", remedy="Materialize `catalog` again.")
     kinds = _kinds_of(products)
     statements = read_statements(accepted.lazy(), kinds)
-    sections = _catalog_sections(products, kinds) | _edge_sections(statements, kinds.height)
-    sections |= _word_sections(products, kinds, statements.rationales)
-    complete = with_cards(_with_rows(Sections(**dict.fromkeys(Sections.__slots__, _EMPTY) | sections)))
+    with threads() as pool:
+        sentences = pool.submit(statements.sentences_of_edges)
+        linked = pool.submit(_linked_sections, products, kinds, statements)
+        words = pool.submit(_word_sections, products, kinds, statements.rationales)
+    whole = dataclasses.replace(linked.result(), edge_explanations=sentences.result(), **words.result())
+    complete = with_cards(whole)
     is_lonely = np.ones(kinds.height + 1, dtype=bool)
     is_lonely[complete.edge_source], is_lonely[complete.edge_target] = False, False
     intake = Intake(statements.n_accepted, statements.refused, int(is_lonely[: kinds.height].sum()))
@@ -92,15 +96,32 @@ def _catalog_sections(products: pl.DataFrame, kinds: pl.DataFrame) -> dict[str, 
     }
 
 
-def _edge_sections(statements: Statements, n_kinds: int) -> dict[str, Any]:
-    sentences = statements.sentences_of_edges()  # first of all: while they are read, memory is fullest
-    first, told = statements.edge_offsets[:-1], statements
-    source = told.source[first]
+def _linked_sections(products: pl.DataFrame, kinds: pl.DataFrame, statements: Statements) -> Sections:
+    """Everything but sentences, words and cards."""
+    known = _catalog_sections(products, kinds) | _edge_sections(statements, kinds.height)
+    s = Sections(**dict.fromkeys(Sections.__slots__, _EMPTY) | known)
+    rows = merge_paths(s)
+    n_kinds = rows.n_targets[kinds.height :]
+    _, texts = numbered(statements.rationales["rationale"])
+    return dataclasses.replace(
+        s,
+        row_offsets=rows.offsets,
+        row_target=rows.target,
+        row_weight=rows.weight,
+        row_edge=rows.edge,
+        row_via=rows.via,
+        rationale_n_kinds=n_kinds,
+        rationale_order=np.lexsort((texts, -n_kinds)).astype("<i4"),
+    )
+
+
+def _edge_sections(told: Statements, n_kinds: int) -> dict[str, Any]:
+    first = told.edge_offsets[:-1]
     edges = Edges(
-        source=np.where(source == n_kinds, -1, source).astype("<i4"),
-        type=told.type[first],
-        rationale=told.rationale[first],
-        target=told.target[first],
+        source=np.where(told.source == n_kinds, -1, told.source).astype("<i4"),
+        type=told.type,
+        rationale=told.rationale,
+        target=told.target,
         probability=told.probability[first],
         n_kinds=n_kinds,
         n_rationales=told.rationales.height,
@@ -117,7 +138,6 @@ def _edge_sections(statements: Statements, n_kinds: int) -> dict[str, Any]:
         "edge_target": edges.target,
         "edge_probability": edges.probability,
         "edge_phrase": told.phrase[first],
-        "edge_explanations": sentences,
         "edge_statement_offsets": told.edge_offsets,
         "statement_response": told.response,
         "statement_position": told.position,
@@ -145,20 +165,3 @@ def _word_sections(products: pl.DataFrame, kinds: pl.DataFrame, rationales: pl.D
     documents = pl.concat([products["title"], named.alias("title"), rationales["rationale"].alias("title")])
     words, offsets, found = index_words(documents)
     return {"words": words, "posting_offsets": offsets, "posting_documents": found}
-
-
-def _with_rows(s: Sections) -> Sections:
-    """The sections with what follows from all their paths."""
-    rows = merge_paths(s)
-    n_kinds = rows.n_targets[len(s.kind_ids) :]
-    texts = np.argsort(np.argsort(np.array(list(s.rationale_texts), dtype=object), kind="stable"))
-    return dataclasses.replace(
-        s,
-        row_offsets=rows.offsets,
-        row_target=rows.target,
-        row_weight=rows.weight,
-        row_edge=rows.edge,
-        row_via=rows.via,
-        rationale_n_kinds=n_kinds,
-        rationale_order=np.lexsort((texts, -n_kinds)).astype("<i4"),
-    )

@@ -6,8 +6,6 @@ With weights -ln(1 - share) that is a sum.
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -18,6 +16,7 @@ from pkgraph.kernel import kernel
 from pkgraph.snapshot.format import MAX_ROW, SHARED_TYPES
 from pkgraph.snapshot.layout import Array
 from pkgraph.snapshot.paths import Paths, Readings, paths_of
+from pkgraph.snapshot.threads import beside, n_cores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,11 +88,9 @@ def merge_paths(s: Sections) -> Rows:
     if compiled is None:
         return merge_in_numpy(s)
     arrays = {name: getattr(s, name) for name in (*Readings.__slots__, *EDGE_ARRAYS)}
-    shares = _equal_shares(s, os.cpu_count() or 1)
-    with ThreadPoolExecutor(len(shares)) as threads:  # the kernel lets go of the interpreter while it merges
-        parts = list(
-            threads.map(lambda ends: compiled.merge_paths(arrays, SHARED_TYPES, MAX_ROW, *ends), shares)
-        )
+    parts = beside(
+        lambda ends: compiled.merge_paths(arrays, SHARED_TYPES, MAX_ROW, *ends), _equal_shares(s, n_cores())
+    )
     target, weight, edge, via, n_targets = (
         np.frombuffer(b"".join(part), dtype)
         for part, dtype in zip(zip(*parts, strict=True), ("<i4", "<u4", "<i4", "<i4", "<i4"), strict=True)

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pkgraph.errors import InputError
-from pkgraph.snapshot.cards import cards_in_parts, lengths_of_cards
+from pkgraph.snapshot.cards import lengths_of_cards, parts_of_cards
 from pkgraph.snapshot.format import OFFSETS, RELATION_TYPES, SPECS, Intake
 from pkgraph.snapshot.layout import Array, Sections, Strings, to_arrays
 from pkgraph.snapshot.merging import Rows, merge_paths
 from pkgraph.snapshot.paths import INFERRED_SHARE, Edges, Readings, readings_of, weight_of
 from pkgraph.snapshot.slots import slots_of
+from pkgraph.snapshot.threads import beside
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 READ_FROM = (
     ("edge_offsets",),
@@ -154,11 +159,15 @@ def unsteady_offsets(s: Sections, _: Derived) -> int:
 def cards_unlike_their_arrays(s: Sections, _: Derived) -> int:
     wrong = sum(abs(len(getattr(s, name)) - length) for name, length in lengths_of_cards(s).items())
     try:
-        for name, start, words in cards_in_parts(s):
-            wrong += _n_unlike(getattr(s, name)[start : start + len(words)], words)
+        wrong += sum(beside(lambda part: _unlike_cards(s, *part), parts_of_cards(s)))
     except (IndexError, ValueError, InputError):
         return 0  # what cards are made of is broken itself, which a rule reports
     return wrong
+
+
+def _unlike_cards(s: Sections, name: str, start: int, made: Callable[[], Array]) -> int:
+    words = made()
+    return _n_unlike(getattr(s, name)[start : start + len(words)], words)
 
 
 def lost_rows(s: Sections, derived: Derived) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 
 from pkgraph.snapshot.format import HOLDS_BOTH_WAYS, MAX_SHARE, RELATION_TYPES, SHARES_A_PURPOSE, WEIGHT_SCALE
 from pkgraph.snapshot.layout import Array
+from pkgraph.snapshot.threads import beside, slices, threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,9 @@ INFERRED_SHARE = 0.5
 
 MAX_PURPOSE_KINDS = 64
 """Kinds of one purpose that are joined pairwise, surest first; 64 give 4 032 paths a purpose."""
+
+SHARES_AT_ONCE = 1 << 17
+"""Shares that are weighed at a time: their temporary arrays stay in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,13 @@ class Paths:
 
 def weight_of(share: Array) -> Array:
     """Shares 0-1 as integer weights, at least 1; what is no share weighs 1 and is refused by the gate."""
-    usable = np.clip(np.nan_to_num(share, nan=0.0), 0.0, MAX_SHARE)
-    weights: Array = np.maximum(1, np.rint(-np.log1p(-usable) * WEIGHT_SCALE)).astype("<u4")
+    weights = np.empty(len(share), dtype="<u4")
+
+    def weigh(part: slice) -> None:
+        usable = np.clip(np.nan_to_num(share[part], nan=0.0), 0.0, MAX_SHARE)
+        weights[part] = np.maximum(1, np.rint(-np.log1p(-usable) * WEIGHT_SCALE))
+
+    beside(weigh, slices(len(share), SHARES_AT_ONCE))
     return weights
 
 
@@ -95,9 +104,12 @@ def offsets_of(owner: Array, n: int) -> Array:
 
 def _grouped(owner: Array, rows: Array) -> Array:
     """The rows by owner, ascending within each; packed into one integer, numpy sorts 30 million in 2 s."""
-    keys = (owner.astype(np.uint64) << np.uint64(32)) | rows.astype(np.uint64)
+    keys = owner.astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= rows.astype(np.uint64)
     keys.sort()
-    return (keys & np.uint64(0xFFFFFFFF)).astype("<i4")
+    keys &= np.uint64(0xFFFFFFFF)
+    return keys.astype("<i4")
 
 
 def _purpose_members(edges: Edges) -> list[Array]:
@@ -114,28 +126,43 @@ def _purpose_members(edges: Edges) -> list[Array]:
 def _shared_pairs(edges: Edges) -> tuple[Array, Array]:
     """Via and edge of every ordered pair of kinds that were named for one purpose, by kind, via, edge."""
     groups = _purpose_members(edges)
-    empty = [np.empty(0, dtype=np.int64)]
-    via = np.concatenate(empty + [np.repeat(group, len(group)) for group in groups])
-    edge = np.concatenate(empty + [np.tile(group, len(group)) for group in groups])
-    via, edge = via[via != edge], edge[via != edge]
-    order = np.lexsort((edge, via, edges.target[via]))
-    return via[order], edge[order]
+    members = np.concatenate([np.empty(0, dtype=np.int64), *groups])
+    order = np.lexsort((members, edges.target[members]))
+    place = np.empty(len(order), dtype=np.uint64)
+    place[order] = np.arange(len(order))
+    places = np.split(place, np.cumsum([len(group) for group in groups])[:-1]) if groups else []
+    pairs = [_pairs(*group) for group in zip(places, groups, strict=True)]
+    packed = np.concatenate([np.empty(0, dtype=np.uint64), *pairs])
+    packed.sort()
+    via = members[order][(packed >> np.uint64(32)).astype(np.int64)]
+    return via, (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+def _pairs(places: Array, edges: Array) -> Array:
+    """Place of the one and edge of the other, of every two of them, in one integer."""
+    packed = (places[:, np.newaxis] << np.uint64(32)) | edges.astype(np.uint64)
+    others: Array = packed[~np.eye(len(edges), dtype=bool)]
+    return others
 
 
 def readings_of(edges: Edges) -> Readings:
     """Lay out where every edge may be read from."""
-    every = np.arange(len(edges.target))
     backwards = np.flatnonzero((edges.source >= 0) & type_mask(edges.type, HOLDS_BOTH_WAYS))
-    via, edge = _shared_pairs(edges)
+    every = np.arange(len(edges.target), dtype=np.uint32)
+    with threads() as pool:
+        pairs = pool.submit(_shared_pairs, edges)
+        backward_edges = pool.submit(_grouped, edges.target[backwards], backwards)
+        rationale_edges = pool.submit(_grouped, edges.rationale, every)
+    via, edge = pairs.result()
     share = edges.probability
     return Readings(
         edge_offsets=offsets_of(np.where(edges.source < 0, edges.n_kinds, edges.source), edges.n_kinds + 1),
         edge_weight=weight_of(share),
         edge_inferred_weight=weight_of(INFERRED_SHARE * share),
         backward_offsets=offsets_of(edges.target[backwards], edges.n_kinds),
-        backward_edges=_grouped(edges.target[backwards], backwards),
+        backward_edges=backward_edges.result(),
         rationale_edge_offsets=offsets_of(edges.rationale, edges.n_rationales),
-        rationale_edges=_grouped(edges.rationale, every),
+        rationale_edges=rationale_edges.result(),
         shared_offsets=offsets_of(edges.target[via], edges.n_kinds),
         shared_edge=edge.astype("<i4"),
         shared_via=via.astype("<i4"),

@@ -1,7 +1,7 @@
 """Accepted relations as numbers: a statement a row, in the order of the edges they become.
 
-Texts of 30 million rows do not fit beside their numbers: the widest column alone takes 2.3 GB. So the frame
-is scanned for the tables of ids and phrases, then for the numbers, and then for the sentences of the edges, a
+Texts of 30 million rows do not fit beside their numbers: the widest column alone takes 2.3 GB. So each column
+of texts is read alone and leaves its number in a table, and the sentences of the edges are read at the end, a
 few million rows at a time.
 """
 
@@ -14,21 +14,22 @@ import numpy as np
 import polars as pl
 
 from pkgraph.errors import InputError
-from pkgraph.snapshot.coding import coded, place_texts, slices, strings_of
+from pkgraph.snapshot.coding import numbered, place_texts, strings_of, table_for
 from pkgraph.snapshot.format import RELATION_TYPES
 from pkgraph.snapshot.layout import Array, Strings
+from pkgraph.snapshot.threads import beside, slices, threads
 
 ROWS_AT_ONCE = 2_000_000
-"""Sentences that are read at a time: about 150 MB, twice while they are read."""
+"""Sentences that are read at a time by a thread: about 200 MB."""
 
 _KEYS = ("source", "target", "type", "rationale")
 REFUSALS = (
-    "names_its_source",
-    "source_not_in_catalog",
     "target_not_in_catalog",
+    "source_not_in_catalog",
+    "names_its_source",
     "unknown_relation_type",
 )
-"""Why an accepted row is not compiled."""
+"""Why an accepted row is not compiled; the first that holds counts."""
 
 _SURENESS = (-pl.col("probability"), "response", "position", "phrase")
 
@@ -38,26 +39,26 @@ class Statements:
     """What was compiled of the accepted relations.
 
     Attributes:
+        source: Of every edge the kind, the number of kinds where the rationale itself was asked about; so its
+            target, type and rationale.
         edge_offsets: int64 of shape (n_edges + 1,). Statements of one edge stand together, surest first.
-        source: Kind, the number of kinds where the rationale itself was asked about.
-        row: Place in the accepted relations.
-        sentence_bytes: Length of the explanation of every accepted relation, in UTF-8; refused ones too.
+        response: Of every statement the answer it was read from; so all arrays down to match_score.
         rationales: rationale_id and rationale, in the order of the ids.
         refused: Reason to the number of rows that were not compiled.
+        edge_of_row: int32; of every accepted relation the edge whose surest statement it is, or -1.
     """
 
     source: Array
     target: Array
     type: Array
     rationale: Array
+    edge_offsets: Array
     response: Array
     position: Array
     phrase: Array
     probability: Array
     stated_confidence: Array
     match_score: Array
-    row: Array
-    edge_offsets: Array
     rationales: pl.DataFrame
     response_ids: Strings
     response_prompt: Array
@@ -67,24 +68,20 @@ class Statements:
     phrase_texts: Strings
     n_accepted: int
     refused: Mapping[str, int]
+    edge_of_row: Array
     sentence_bytes: Array
     accepted: pl.LazyFrame
 
     def sentences_of_edges(self) -> Strings:
         """The explanation of every edge's surest statement."""
-        wanted = self.row[self.edge_offsets[:-1]]
-        by_row = np.argsort(wanted, kind="stable")
-        offsets = np.zeros(len(wanted) + 1, dtype="<i8")
-        np.cumsum(self.sentence_bytes[wanted], out=offsets[1:])
-        texts = np.empty(int(offsets[-1]), dtype="<u1")
-        for part in slices(len(self.sentence_bytes), ROWS_AT_ONCE):
-            edges = by_row[slice(*np.searchsorted(wanted, (part.start, part.stop), sorter=by_row))]
-            scan = self.accepted.select("explanation").slice(part.start, part.stop - part.start)
-            sentences = scan.collect(engine="streaming").to_series()
-            for few in slices(len(edges)):
-                rows = wanted[edges[few]] - part.start
-                place_texts(texts, offsets[edges[few]], strings_of(sentences.gather(rows)))
-        return Strings(offsets, texts)
+        table = table_for(self.sentence_bytes)
+
+        def place(part: slice) -> None:
+            scan = self.accepted.slice(part.start, part.stop - part.start)
+            place_texts(table, self.edge_of_row[part], _column(scan, "explanation"))
+
+        beside(place, slices(self.n_accepted, ROWS_AT_ONCE))
+        return table
 
 
 def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
@@ -97,138 +94,209 @@ def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
     Raises:
         InputError: An answer was read under two prompts or models.
     """
-    tables = _tables_of(accepted)
-    numbered = _numbered(accepted, kinds, tables).collect(engine="streaming")
-    refused = numbered["refusal"].drop_nulls().cast(pl.String).value_counts().sort("refusal")
-    kept = (
-        numbered.with_row_index("row").filter(pl.col("refusal").is_null()).drop("refusal", "sentence_bytes")
-    )
-    sentence_bytes = numbered["sentence_bytes"].to_numpy()
-    del numbered
-    columns = _sorted(kept)
-    del kept
-    for name, table in tables.items():
-        tables[name], columns[name] = _used(table, columns[name])
-    responses = tables["response"]
-    prompt_ids, response_prompt = coded(responses["prompt_id"])
-    model_names, response_model = coded(responses["model"])
+    columns, answers, rationales, phrases = _read(accepted, kinds)
+    n_accepted, sentence_bytes = len(columns["source"]), columns.pop("sentence_bytes")
+    refused = _refuse(columns)
+    _sort(columns)
+    edge_offsets = _edge_offsets(columns)
+    first = edge_offsets[:-1]
+    edges = {name: columns.pop(name)[first] for name in _KEYS}
+    row = columns.pop("row")[first]
+    edge_of_row = np.full(n_accepted, -1, dtype="<i4")
+    edge_of_row[row] = np.arange(len(row))
+    is_named, columns["response"] = _used(len(answers.ids), columns["response"])
+    prompts, response_prompt = _used_texts(answers.prompts, answers.prompt[is_named])
+    models, response_model = _used_texts(answers.models, answers.model[is_named])
+    phrases, columns["phrase"] = _used_texts(phrases, columns["phrase"])
+    is_meant, edges["rationale"] = _used(rationales.height, edges["rationale"])
     return Statements(
+        **edges,
         **columns,
-        edge_offsets=_edge_offsets(columns),
-        rationales=tables["rationale"],
-        response_ids=strings_of(responses["response_id"]),
+        edge_offsets=edge_offsets,
+        rationales=rationales.filter(is_meant),
+        response_ids=strings_of(answers.ids.filter(pl.Series(is_named))),
         response_prompt=response_prompt,
         response_model=response_model,
-        prompt_ids=prompt_ids,
-        model_names=model_names,
-        phrase_texts=strings_of(tables["phrase"]["product"]),
-        n_accepted=len(sentence_bytes),
-        refused=dict(refused.iter_rows()),
-        sentence_bytes=sentence_bytes,
+        prompt_ids=strings_of(prompts),
+        model_names=strings_of(models),
+        phrase_texts=strings_of(phrases),
+        n_accepted=n_accepted,
+        refused=refused,
+        edge_of_row=edge_of_row,
+        sentence_bytes=sentence_bytes[row],
         accepted=accepted,
     )
 
 
-def _tables_of(accepted: pl.LazyFrame) -> dict[str, pl.DataFrame]:
-    """Rationales, answers and product phrases, each in the order of its ids, numbered."""
-    found = pl.collect_all(
-        [
-            accepted.select(columns).unique()
-            for columns in (("rationale_id", "rationale"), ("response_id", "prompt_id", "model"), "product")
-        ],
-        engine="streaming",
-    )
-    spellings, responses, phrases = (frame.sort(frame.columns) for frame in found)
-    rationales = spellings.unique("rationale_id", keep="first", maintain_order=True)
-    torn = responses.filter(pl.col("response_id").is_duplicated())
-    if torn.height:
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """Answers in the order of their ids, and the prompt and model of each."""
+
+    ids: pl.Series
+    prompts: pl.Series
+    prompt: Array
+    models: pl.Series
+    model: Array
+
+
+def _read(
+    accepted: pl.LazyFrame, kinds: pl.DataFrame
+) -> tuple[dict[str, Array], _Answers, pl.DataFrame, pl.Series]:
+    """Every accepted row as numbers, in its place, and the tables that they name."""
+    types = pl.DataFrame({"text": [str(name) for name in RELATION_TYPES]}).with_row_index("row")
+    places = kinds.select(pl.col("kind_id").alias("text"), "row")
+    with threads() as pool:  # the longest first
+        answers = pool.submit(_read_answers, accepted)
+        rationales = pool.submit(_read_rationales, accepted)
+        numbers = pool.submit(_read_numbers, accepted)
+        phrases = pool.submit(lambda: numbered(_column(accepted, "product")))
+        source = pool.submit(_read_places, accepted, "source_kind_id", places, missing=kinds.height)
+        target = pool.submit(_read_places, accepted, "target_kind_id", places)
+        type_ = pool.submit(_read_places, accepted, "relation_type", types)
+    columns = {
+        "source": source.result(),
+        "target": target.result(),
+        "type": type_.result().astype("<i1"),
+        "rationale": rationales.result()[1],
+        "response": answers.result()[1],
+        "phrase": phrases.result()[1],
+        **numbers.result(),
+    }
+    return columns, answers.result()[0], rationales.result()[0], phrases.result()[0]
+
+
+def _column(accepted: pl.LazyFrame, name: str) -> pl.Series:
+    return accepted.select(pl.col(name).cast(pl.String)).collect(engine="streaming").to_series()
+
+
+def _read_places(accepted: pl.LazyFrame, name: str, places: pl.DataFrame, missing: int = -1) -> Array:
+    """The row of each text in a table of texts and rows, -1 where it is not there, `missing` for null."""
+    texts, codes = numbered(_column(accepted, name))
+    rows = texts.to_frame("text").join(places, on="text", how="left", maintain_order="left")["row"]
+    row = np.append(rows.cast(pl.Int32).fill_null(-1).to_numpy(), missing).astype("<i4")
+    found: Array = row[codes]
+    return found
+
+
+def _read_answers(accepted: pl.LazyFrame) -> tuple[_Answers, Array]:
+    ids, response = numbered(_column(accepted, "response_id"))
+    prompts, prompt = _read_of_answers(accepted, "prompt_id", ids, response)
+    models, model = _read_of_answers(accepted, "model", ids, response)
+    return _Answers(ids, prompts, prompt, models, model), response
+
+
+def _read_of_answers(
+    accepted: pl.LazyFrame, name: str, ids: pl.Series, response: Array
+) -> tuple[pl.Series, Array]:
+    """The distinct texts of a column that an answer has one of, and which of them each answer has."""
+    texts, codes = numbered(_column(accepted, name))
+    of_answer = np.empty(len(ids), dtype="<i4")
+    of_answer[response] = codes
+    is_torn = of_answer[response] != codes
+    if is_torn.any():
         raise InputError(
-            f"The answer {torn['response_id'][0]} stands under two prompts or models.",
+            f"The answer {ids[int(response[is_torn].min())]} stands under two prompts or models.",
             remedy="Materialize `relations` again.",
         )
-    return {"rationale": rationales, "response": responses, "phrase": phrases}
+    return texts, of_answer
 
 
-def _place(column: str, texts: pl.Series) -> pl.Expr:
-    """Place of the column's text among these, null where it is not one of them.
+def _read_rationales(accepted: pl.LazyFrame) -> tuple[pl.DataFrame, Array]:
+    """rationale_id and rationale in the order of the ids; of two spellings the first."""
+    ids, rationale = numbered(_column(accepted, "rationale_id"))
+    spellings, codes = numbered(_column(accepted, "rationale"))
+    spelling = np.full(len(ids), len(spellings), dtype="<i4")
+    np.minimum.at(spelling, rationale, codes)
+    return pl.DataFrame({"rationale_id": ids, "rationale": spellings.gather(spelling)}), rationale
 
-    As an enumeration a text finds its place where it stands; a join would move the rows.
-    """
-    return pl.col(column).cast(pl.Enum(texts), strict=False).to_physical().cast(pl.Int32)
 
-
-def _numbered(
-    accepted: pl.LazyFrame, kinds: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
-) -> pl.LazyFrame:
-    """The accepted rows as numbers, in their order, and why a row is not compiled (null where it is)."""
-    types = pl.Series([str(name) for name in RELATION_TYPES])
-    numbered = accepted.select(
-        _place("source_kind_id", kinds["kind_id"]).alias("source"),
-        _place("target_kind_id", kinds["kind_id"]).alias("target"),
-        _place("relation_type", types).fill_null(len(types)).cast(pl.UInt8).alias("type"),
-        *(_place(table.columns[0], table.to_series(0)).alias(name) for name, table in tables.items()),
+def _read_numbers(accepted: pl.LazyFrame) -> dict[str, Array]:
+    numbers = accepted.select(
         pl.col("position").cast(pl.Int32),
         pl.col("probability").cast(pl.Float64),
         pl.col("stated_confidence").cast(pl.Float32),
         pl.col("match_score").cast(pl.Float32),
-        sentence_bytes=pl.col("explanation").str.len_bytes(),
-        has_source=pl.col("source_kind_id").is_not_null(),
-    )
-    refusal = (
-        pl.when(pl.col("target").is_null())
-        .then(pl.lit("target_not_in_catalog"))
-        .when(pl.col("has_source") & pl.col("source").is_null())
-        .then(pl.lit("source_not_in_catalog"))
-        .when(pl.col("target") == pl.col("source"))
-        .then(pl.lit("names_its_source"))
-        .when(pl.col("type") == len(types))
-        .then(pl.lit("unknown_relation_type"))
-        .cast(pl.Enum(REFUSALS))
-    )
-    return numbered.with_columns(pl.col("source").fill_null(kinds.height), refusal=refusal).drop("has_source")
+        pl.col("explanation").str.len_bytes().cast(pl.Int32).alias("sentence_bytes"),
+    ).collect(engine="streaming")
+    return {name: numbers[name].to_numpy() for name in numbers.columns}
 
 
-def _sorted(kept: pl.DataFrame) -> dict[str, Array]:
-    """The columns in the order of the edges, the surest statement of each first."""
-    order = _order_of(kept)
-    return {name: kept[name].to_numpy()[order] for name in kept.columns}
+def _refuse(columns: dict[str, Array]) -> dict[str, int]:
+    """Leave out what is not compiled, and give each row its place in the accepted relations.
+
+    Returns:
+        Reason to the number of rows that were left out for it.
+    """
+    source, target = columns["source"], columns["target"]
+    is_refused = (target < 0, source < 0, source == target, columns["type"] < 0)
+    is_kept, refused = np.ones(len(source), dtype=bool), dict[str, int]()
+    for reason, is_so in zip(REFUSALS, is_refused, strict=True):
+        refused[reason] = int((is_kept & is_so).sum())
+        is_kept &= ~is_so
+    columns["row"] = np.flatnonzero(is_kept).astype("<i4")
+    if not is_kept.all():
+        for name in columns.keys() - {"row"}:
+            columns[name] = columns[name][columns["row"]]
+    columns["type"] = columns["type"].astype("<u1")
+    return {reason: count for reason, count in sorted(refused.items()) if count}
 
 
-def _order_of(kept: pl.DataFrame) -> Array:
+def _sort(columns: dict[str, Array]) -> None:
+    """Put the rows in the order of the edges, the surest statement of each first."""
+    order = _order_of(columns)
+
+    def sort(name: str) -> None:
+        columns[name] = columns[name][order]
+
+    beside(sort, list(columns))
+
+
+def _order_of(columns: Mapping[str, Array]) -> Array:
     """Places of the rows by source and target, and only where these are equal by everything else.
 
     Source, target and place mostly fit into one integer, which NumPy sorts three times as fast as Polars
     sorts several columns.
     """
-    source, target = kept["source"].to_numpy(), kept["target"].to_numpy()
-    greatest = max(int(source.max(initial=1)), int(target.max(initial=1)))
-    kind_bits, row_bits = greatest.bit_length(), kept.height.bit_length()
+    source, target = columns["source"], columns["target"]
+    n, greatest = len(source), max(int(source.max(initial=1)), int(target.max(initial=1)))
+    kind_bits, row_bits = greatest.bit_length(), n.bit_length()
     if 2 * kind_bits + row_bits > 64:  # noqa: PLR2004 - bits of an integer
-        return _sorted_places(kept)
-    pair = source.astype(np.uint64) << np.uint64(kind_bits) | target.astype(np.uint64)
-    packed = pair << np.uint64(row_bits) | np.arange(kept.height, dtype=np.uint64)
+        return _sorted_places(columns, np.arange(n))
+    packed = source.astype(np.uint64)
+    packed <<= np.uint64(kind_bits)
+    packed |= target.astype(np.uint64)
+    packed <<= np.uint64(row_bits)
+    packed |= np.arange(n, dtype=np.uint64)
     packed.sort()
     order: Array = (packed & np.uint64((1 << row_bits) - 1)).astype(np.int64)
     packed >>= np.uint64(row_bits)
-    is_tied = np.zeros(kept.height, dtype=bool)
+    is_tied = np.zeros(n, dtype=bool)
     is_tied[1:] = packed[1:] == packed[:-1]
     is_tied[:-1] |= is_tied[1:]
     places = np.flatnonzero(is_tied)
-    order[places] = order[places][_sorted_places(kept[order[places]])]
+    order[places] = _sorted_places(columns, order[places])
     return order
 
 
-def _sorted_places(kept: pl.DataFrame) -> Array:
-    places: Array = kept.select(pl.arg_sort_by(*_KEYS, *_SURENESS)).to_series().to_numpy()
-    return places
+def _sorted_places(columns: Mapping[str, Array], places: Array) -> Array:
+    """The places in the order of the edges, the surest statement of each first."""
+    names = (*_KEYS, "probability", "response", "position", "phrase")
+    kept = pl.DataFrame({name: columns[name][places] for name in names})
+    found: Array = places[kept.select(pl.arg_sort_by(*_KEYS, *_SURENESS)).to_series().to_numpy()]
+    return found
 
 
-def _used(table: pl.DataFrame, rows: Array) -> tuple[pl.DataFrame, Array]:
-    """The table without what only refused rows name, and the rows in it."""
-    is_used = np.zeros(table.height, dtype=bool)
+def _used(n: int, rows: Array) -> tuple[Array, Array]:
+    """Which of n things are named by rows, and the rows among those."""
+    is_used = np.zeros(n, dtype=bool)
     is_used[rows] = True
-    place = np.cumsum(is_used, dtype="<i4") - 1
-    return table.filter(pl.Series(is_used)), place[rows].astype("<i4")
+    place = np.cumsum(is_used, dtype="<i4") - np.int32(1)
+    return is_used, place[rows].astype("<i4", copy=False)
+
+
+def _used_texts(texts: pl.Series, rows: Array) -> tuple[pl.Series, Array]:
+    is_used, rows = _used(len(texts), rows)
+    return texts.filter(pl.Series(is_used)), rows
 
 
 def _edge_offsets(columns: Mapping[str, Array]) -> Array:
@@ -236,5 +304,5 @@ def _edge_offsets(columns: Mapping[str, Array]) -> Array:
     differs = np.zeros(n, dtype=bool)
     differs[:1] = True
     for name in _KEYS:
-        differs[1:] |= np.diff(columns[name]) != 0
+        differs[1:] |= columns[name][1:] != columns[name][:-1]
     return np.append(np.flatnonzero(differs), n).astype("<i8")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,12 +24,15 @@ from pkgraph.recommend.plain import PlainEngine
 from pkgraph.recommend.question import N_SCORES, Asked
 from pkgraph.recommend.ranking import score_table
 from pkgraph.snapshot import CompiledGraph, Manifest, Snapshot
-from pkgraph.snapshot.coding import place_texts
+from pkgraph.snapshot.coding import numbered, place_texts, table_for
 from pkgraph.snapshot.format import MAX_ROW, WEIGHT_SCALE, Intake
-from pkgraph.snapshot.layout import Sections, Strings, from_arrays, to_arrays
+from pkgraph.snapshot.layout import Array, Sections, from_arrays, to_arrays
 from pkgraph.snapshot.merging import merge_in_numpy, merge_paths
 from tests.published import graph_of
 from tests.random_graph import random_graph, random_question
+
+Made = TypeVar("Made")
+WORDS = ("tea", "of one length one", "of one length two", "twelve bytes", "thirteen byte")
 
 
 def snapshot_over(sections: Sections) -> Snapshot:
@@ -86,19 +91,53 @@ def test_kernel_and_numpy_say_the_same_share_of_every_weight() -> None:
             compiled.score_table(n, scale)
 
 
-def test_kernel_and_numpy_place_the_same_texts_and_none_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts, starts = Strings.of(["tea", "", "crème", "wine"]), np.array([9, 0, 3, 12], dtype="<i8")
-    placed = []
+def both(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Made]) -> list[Made]:
+    """What is made with the kernel and without."""
+    made = []
     for switch in ("", "1"):
         monkeypatch.setenv("PKGRAPH_NO_KERNEL", switch)
-        data = np.zeros(16, dtype="<u1")
-        place_texts(data, starts, texts)
-        placed.append(data.tobytes())
-    assert placed == [b"\0\0\0" + "crème".encode() + b"teawine"] * 2
-    monkeypatch.setenv("PKGRAPH_NO_KERNEL", "")
-    for outside in (-1, 14, 2**62):
-        with pytest.raises(ValueError, match="do not fit"):
-            place_texts(np.zeros(16, dtype="<u1"), np.array([0, 0, 0, outside], dtype="<i8"), texts)
+        made.append(make())
+    return made
+
+
+def test_kernel_and_numpy_place_the_same_texts_and_none_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = pl.Series(["tea", "", "a text that is no inlined one", "crème", "wine"])
+    rows = np.array([2, 3, 1, 0, -1], dtype="<i4")
+
+    def place(rows: Array, lengths: list[int]) -> list[str]:
+        table = table_for(np.array(lengths))
+        place_texts(table, rows, texts)
+        return list(table)
+
+    wanted = ["crème", "a text that is no inlined one", "tea", ""]
+    assert both(monkeypatch, lambda: place(rows, [6, 29, 3, 0])) == [wanted] * 2
+    for misfit in ([6, 29, 4, 0], [6, 29, 3], [6, 28, 3, 0]):
+
+        def refuse(lengths: list[int] = misfit) -> None:
+            with pytest.raises(ValueError, match="do not fit"):
+                place(rows, lengths)
+
+        both(monkeypatch, refuse)
+
+
+@settings(max_examples=40, deadline=None)
+@given(parts=st.lists(st.lists(st.none() | st.sampled_from(WORDS) | st.text(max_size=20)), min_size=1))
+def test_kernel_and_polars_number_the_same_texts(parts: list[list[str | None]]) -> None:
+    """In pieces as frames of several files are, with texts that differ behind the twelfth byte alone."""
+    pieces = [pl.Series(part, dtype=pl.String) for part in parts]
+    column = pl.concat(pieces, rechunk=False)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        (texts, rows), (plain, plain_rows) = both(monkeypatch, lambda: numbered(column))
+    assert texts.to_list() == plain.to_list() == sorted(set(column.drop_nulls()), key=str.encode)
+    assert rows.tolist() == plain_rows.tolist()
+    assert [texts[row] if row >= 0 else None for row in rows.tolist()] == column.to_list()
+
+
+def test_a_table_of_texts_grows_with_what_is_numbered() -> None:
+    column = pl.Series([f"{n % 30_000} of many texts" for n in range(70_000)])
+    texts, rows = numbered(column)
+    assert len(texts) == 30_000
+    assert texts.gather(rows).equals(column)
 
 
 def test_a_stock_that_is_a_function_is_asked_about_each_candidate_once_and_its_errors_pass() -> None:
