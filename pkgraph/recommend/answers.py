@@ -110,6 +110,8 @@ class Purpose:
 
 @dataclass(frozen=True, slots=True)
 class Product:
+    """One product of the catalog."""
+
     sku: str
     title: str
     kind: str

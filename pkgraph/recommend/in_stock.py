@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class InStock:
+class InStock(NamedTuple):
     """What is in stock of one snapshot.
 
     Attributes:

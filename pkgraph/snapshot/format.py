@@ -6,7 +6,6 @@ needs NumPy. What the arrays mean is said of `pkgraph.snapshot.layout.Sections`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pkgraph.model import RelationType
@@ -169,8 +168,7 @@ OFFSETS = {
 """Offsets array to the dimension that its last entry must equal."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+class Intake(NamedTuple):
     """Where the rows given to the compiler went: none disappears.
 
     Attributes:

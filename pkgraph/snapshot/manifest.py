@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pkgraph.errors import SnapshotDamaged
 from pkgraph.snapshot.format import FORMAT_VERSION, MIN_READER_VERSION, RELATION_TYPES, Intake
@@ -55,8 +55,7 @@ def unsealed(path: Path) -> dict[str, Any]:
     return dict(data)
 
 
-@dataclass(frozen=True, slots=True)
-class FileFact:
+class FileFact(NamedTuple):
     size: int
     sha256: str
 

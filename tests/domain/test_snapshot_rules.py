@@ -158,7 +158,7 @@ def a_sku_in_no_slot(graph: CompiledGraph) -> CompiledGraph:
 
 
 def a_lost_row(graph: CompiledGraph) -> CompiledGraph:
-    return replace(graph, intake=replace(graph.intake, n_accepted=graph.intake.n_accepted + 1))
+    return replace(graph, intake=graph.intake._replace(n_accepted=graph.intake.n_accepted + 1))
 
 
 BREAKING: dict[str, Callable[[CompiledGraph], CompiledGraph]] = {
