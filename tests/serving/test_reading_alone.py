@@ -12,6 +12,7 @@ import pytest
 
 from pkgraph.recommend import Graph
 from tests.published import publish_shop
+from tests.samples import run_sample
 
 HEAVY = ("dagster", "polars", "sklearn", "pandas", "scipy", "pydantic", "sqlalchemy", "rapidfuzz", "litellm")
 BLOCKING = """
@@ -71,6 +72,16 @@ def test_opening_recommending_and_searching_load_no_heavy_package(tmp_path: Path
     answer, loaded = run(tmp_path, READING, HEAVY)
     assert answer.split() == ["c2", "product"]
     assert not set(loaded.split(",")) & {*HEAVY, "httptools", "uvloop"}
+
+
+def test_the_code_that_the_readme_shows_a_service_recommends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish_shop(tmp_path)
+    run_sample("README.md", "from pathlib import Path", {".pkgraph/graph": str(tmp_path), "982833": "f1"})
+    assert capsys.readouterr().out.startswith(
+        "birthday card mother's day gift A card goes with the flowers.\n"
+    )
 
 
 def test_serving_loads_the_web_stack_and_no_heavy_package(tmp_path: Path) -> None:

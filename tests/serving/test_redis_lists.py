@@ -18,6 +18,7 @@ from pkgraph.recommend import Graph
 from pkgraph.recommend.redis_lists import load
 from tests.command import Command
 from tests.published import graph_of, publish_shop
+from tests.samples import run_sample
 from tests.shop import SHOP, STATEMENTS
 
 
@@ -69,6 +70,17 @@ def test_every_sku_finds_the_list_that_the_graph_recommends(server: Any, url: st
     assert read(server, "b1") == []
     assert loaded.n_skus == sum(bool(read(server, sku)) for sku in skus)
     assert loaded.n_lists < loaded.n_skus
+
+
+def test_the_code_that_the_docs_show_reads_them(
+    server: Any, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_shop(tmp_path)
+    load(Graph.published(tmp_path), url)
+    monkeypatch.setattr(redis, "Redis", lambda: server)
+    names = run_sample("docs/SERVING.md", "import json, redis", {"982833": "f1"})
+    assert names["items"] == read(server, "f1") != []
+    assert run_sample("docs/SERVING.md", "import json, redis", {"982833": "nothing"})["items"] == []
 
 
 def test_readers_see_the_former_lists_or_the_new_ones(server: Any, url: str, tmp_path: Path) -> None:

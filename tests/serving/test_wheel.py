@@ -64,6 +64,7 @@ def test_the_wheel_holds_the_library_with_its_kernel_and_nothing_else(wheel: Pat
     site = wheel.parent / "site"
     assert {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")} == {"pkgraph"}
     assert list(site.glob("pkgraph/_kernel.*.*")) != []
+    assert (site / "pkgraph" / "py.typed").is_file()  # type checkers believe our annotations only with it
     assert not list(site.glob("**/*.c"))
     explorer = site / "pkgraph" / "serving" / "explorer"
     assert {path.suffix for path in explorer.iterdir()} == {".py", ".html", ".css", ".js"}
