@@ -10,7 +10,6 @@ from pkgraph.recommend.question import MAX_K
 from pkgraph.serving.fields import Field, read_query
 from pkgraph.serving.problems import NO_STORE, Answer, Problem, as_json, json_answer
 from pkgraph.serving.questions import (
-    LIMIT_FIELDS,
     NO_FIELDS,
     PAGE_FIELDS,
     REQUIRED,
@@ -147,13 +146,13 @@ def rationales(ask: Ask) -> Answer:
 
 
 def rationale_products(ask: Ask) -> Answer:
-    """Products that serve one purpose."""
-    current, asked = ask.current, ask.fields(LIMIT_FIELDS)
+    """Products that serve one purpose, each with the paths that explain it."""
+    current, options = ask.current, item_options(ask.query)
     if current.graph.rationale(ask.value) is None:
         raise Problem(404, "unknown-rationale", "The snapshot does not know this rationale.")
     if _has_it(current, ask.headers):
         return Answer(304, current.head, b"")
-    body = current.graph.recommend_json(k=asked["limit"], purpose=ask.value, available=current.available)
+    body = current.graph.recommend_json(purpose=ask.value, available=current.available, **options)
     return Answer(200, current.head, body)
 
 

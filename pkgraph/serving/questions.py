@@ -100,7 +100,6 @@ BASKET_FIELDS = _named(
     Field("available", "SKUs in stock; left out: all that the server's own list has.", _texts(MAX_LISTED)),
 )
 PAGE_FIELDS = _named(LIMIT, OFFSET)
-LIMIT_FIELDS = _named(LIMIT)
 SEARCH_FIELDS = _named(
     Field("q", "Words or beginnings of words.", _WORDS),
     LIMIT,

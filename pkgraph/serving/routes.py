@@ -92,7 +92,7 @@ ROUTES = (
         "/v1/rationales/{rationale_id}/products",
         endpoints.rationale_products,
         "Recommendations",
-        questions.LIMIT_FIELDS,
+        questions.ITEM_FIELDS,
     ),
     _read("search", "/v1/search", endpoints.search, "Hits", questions.SEARCH_FIELDS),
     _read("snapshot", "/v1/snapshot", endpoints.snapshot, "Snapshot"),

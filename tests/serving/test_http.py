@@ -78,6 +78,21 @@ def test_rationales_and_their_products(server: Server) -> None:
     assert [item["sku"] for item in body["items"]] == ["f2", "c2", "k1"]
 
 
+def test_filters_reach_the_products_of_a_purpose(server: Server) -> None:
+    [first] = server.get("/v1/rationales", params={"limit": 1}).json()["rationales"]
+    path = f"/v1/rationales/{first['rationale_id']}/products"
+    for query, expected in (
+        ("exclude=c2&exclude=c1", ["f2", "k1"]),
+        ("category=flowers", ["f2"]),
+        ("min_probability=0.93", ["f2"]),
+        ("max_per_kind=2&limit=3", ["f1", "f2", "c1"]),
+        ("relation=audience", []),
+    ):
+        body = server.get(f"{path}?{query}").json()
+        assert [item["sku"] for item in body["items"]] == expected, query
+    assert server.get(f"{path}?colour=red").status_code == 400
+
+
 def test_search_answers(server: Server) -> None:
     hits = server.get("/v1/search", params={"q": "carn", "what": "product"}).json()["hits"]
     assert [hit["id"] for hit in hits] == ["f2", "f1"]
