@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.measuring import need_kernel
 from benchmarks.synthetic import Shop
 from benchmarks.tables import Table, machine
 from pkgraph.model import GateReport
@@ -194,6 +195,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=20_000, help="requests a round")
     n = parser.parse_args().n
     servers, figures = [server for server, package in SERVERS.items() if find_spec(package)], Figures()
+    need_kernel()
     print(f"\n### Over HTTP\n\n{machine()}\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         root = _published(Path(folder))

@@ -15,50 +15,32 @@ instead of the merged rows tells the recall@10 of these, and in brackets of ques
 from __future__ import annotations
 
 import argparse
-import ctypes
 import hashlib
 import importlib
 import json
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.engines import ENGINES, Answer
-from benchmarks.lists import K, Lists
+from benchmarks.engines import ENGINES
+from benchmarks.lists import Lists
+from benchmarks.measuring import N_COMPARED, digests, gb, measure, private_mb, questions
 from benchmarks.tables import Table, machine, show
+from benchmarks.ways import WAYS, ours, read, reference, show_startup
 from pkgraph.recommend import Graph
 from pkgraph.snapshot.format import FORMAT_VERSION
 
 SIZES = {"T": (10_000, 100_000), "S": (100_000, 1_000_000), "L": (2_000_000, 30_000_000)}
-N_QUESTIONS, N_COMPARED, N_HOT, SEED = 2_000, 300, 500, 1
-MAX_ASKED, TIMES_HOT = 10, 3
-COMPARE_SECONDS, WARM_SECONDS, MEASURE_SECONDS, HOT_SECONDS = 60.0, 2.0, 40.0, 5.0
 MAKE_SECONDS, ASK_SECONDS = 3600, 900
 """An engine that is not filled or has not answered until then is said and left out."""
 SAID_SECONDS = 20
 """A sign of life while a step lasts."""
 
-WAYS = {
-    "reference": "C loop over the lists, no texts",
-    "records": "pkgraph, records, not yet read",
-    "read": "pkgraph, records, all read",
-    "json": "pkgraph, finished JSON",
-    "reference_one": "C loop, one seed",
-    "records_one": "pkgraph, one seed, not yet read",
-    "read_one": "pkgraph, one seed, all read",
-    "json_one": "pkgraph, one seed, finished JSON",
-    "numpy": "pkgraph without its kernel, in NumPy",
-    "exact": "pkgraph, every path, not merged rows",
-}
 NAMES = {**WAYS, **{name: engine.name for name, engine in ENGINES.items()}}
 COLUMNS = {
     "p50": "p50",
@@ -80,224 +62,24 @@ def graph_at(work: Path, size: str) -> Path:
 
 
 def make_graph(work: Path, size: str) -> None:
-    """Compile and publish the made-up shop."""
+    """Compile and publish the made-up shop where it is not there yet."""
     from benchmarks.synthetic import Shop
     from pkgraph.model import GateReport
     from pkgraph.snapshot import publish
     from pkgraph.snapshot.compile import compile_graph
 
-    n_skus, n_relations = SIZES[size]
+    root, (n_skus, n_relations) = graph_at(work, size), SIZES[size]
+    if any((root / "commits").glob("*")):
+        return
     shop = Shop(n_skus, n_relations)
     compiled = compile_graph(shop.products(), shop.write_relations(work / f"relations-{n_relations}"))
     judge = lambda candidate: GateReport({"looked": candidate.n_edges})  # noqa: E731
-    root = graph_at(work, size)
     publish(root, compiled, inputs={"made_up": True}, judge=judge, created_at="2026-11-25T00:00:00Z")
-
-
-def questions(graph: Graph) -> list[list[str]]:
-    """One to ten popular SKUs of kinds that have relations."""
-    lists, random = Lists(graph.snapshot.sections), np.random.default_rng(SEED)
-    related = np.flatnonzero(np.diff(lists.offsets) > 0)
-    picked = [
-        random.choice(related, random.integers(1, MAX_ASKED + 1), replace=False) for _ in range(N_QUESTIONS)
-    ]
-    return [[lists.sections.sku_ids[row] for row in lists.products[kinds].tolist()] for kinds in picked]
-
-
-def _percentiles(taken: Sequence[int] | np.ndarray) -> dict[str, float]:
-    p50, p99 = (np.percentile(taken, [50, 99]) / 1000).tolist()
-    return {"p50": p50, "p99": p99, "n": len(taken)}
-
-
-def _timed(ask: Callable[[Any], object], asked: Sequence[Any], seconds: float) -> list[int]:
-    """Nanoseconds of each question in turn, as many as fit into some seconds."""
-    taken, end = [], time.perf_counter() + seconds
-    for question in asked:
-        start = time.perf_counter_ns()
-        ask(question)
-        taken.append(time.perf_counter_ns() - start)
-        if time.perf_counter() > end:
-            break
-    return taken
-
-
-def _measure(ask: Callable[[Any], object], asked: Sequence[Any]) -> dict[str, float]:
-    """Percentiles, after a tenth of the questions that is not counted."""
-    _timed(ask, asked[: len(asked) // 10], WARM_SECONDS)
-    cpu = time.process_time()
-    taken = _timed(ask, asked, MEASURE_SECONDS)
-    cpu = time.process_time() - cpu
-    thrice = [question for question in asked[:N_HOT] for _ in range(TIMES_HOT)]
-    return {
-        **_percentiles(taken),
-        "cpu": cpu / len(taken) * 1e6,
-        "hot": _hot(_timed(ask, thrice, HOT_SECONDS)),
-    }
-
-
-def _hot(taken: Sequence[int]) -> float:
-    """p50 of the best of each question's askings in a row."""
-    whole = len(taken) // TIMES_HOT * TIMES_HOT
-    return float(np.median(np.reshape(taken[:whole], (-1, TIMES_HOT)).min(axis=1)) / 1000)
-
-
-def _private_mb() -> float:
-    """Memory that is no file's; `Private_Dirty` counts pages of a file that was just written, too."""
-    text = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8")
-    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Anonymous:")) / 1024
-
-
-def _gb(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e9
-
-
-def _digest(answer: Answer) -> str:
-    return hashlib.sha256(json.dumps([list(pair) for pair in answer]).encode()).hexdigest()[:16]
-
-
-def _digests(ask: Callable[[Any], Answer], asked: Sequence[Any]) -> list[str]:
-    """Of the answers to the first questions, as many as fit into their time."""
-    found, end = [], time.monotonic() + COMPARE_SECONDS
-    for question in islice(asked, N_COMPARED):
-        found.append(_digest(ask(question)))
-        if time.monotonic() > end:
-            break
-    return found
-
-
-def _read(graph: Graph, skus: Sequence[str]) -> Answer:
-    return [(item.sku, item.paths[0].explanation) for item in graph.recommend(skus).items]
-
-
-def _parsed(graph: Graph, skus: Sequence[str]) -> Answer:
-    items = json.loads(graph.recommend_json(skus))["items"]
-    return [(item["sku"], item["paths"][0]["explanation"]) for item in items]
-
-
-def ours(name: str, root: Path) -> dict[str, Any]:
-    """One way of ours: records or JSON, one seed alone, NumPy, or every path instead of merged rows."""
-    if name == "numpy":
-        os.environ["PKGRAPH_NO_KERNEL"] = "1"
-    before, start = _private_mb(), time.perf_counter()
-    graph = Graph.published(root)
-    opened = (time.perf_counter() - start) * 1000
-    asked, way = questions(graph), name.removesuffix("_one")
-    if way != name:
-        asked = [skus[:1] for skus in asked]
-    graph.warm()
-    start = time.perf_counter()
-    graph.recommend(asked[0])
-    first = (time.perf_counter() - start) * 1000
-    ways: dict[str, Callable[[Any], object]] = {
-        "records": graph.recommend,
-        "read": lambda skus: _read(graph, skus),
-        "json": graph.recommend_json,
-        "numpy": graph.recommend,
-        "exact": lambda skus: graph.recommend(skus, min_probability=1e-9),
-    }
-    found: dict[str, Any] = _measure(ways[way], asked)
-    found |= {"open_ms": opened, "first_ms": first, "memory_mb": _private_mb() - before}
-    found["disk_gb"] = _gb(graph.snapshot.path)
-    if name == "exact":
-        found["recall"] = _recall(graph, asked)
-        found["recall_of_ten"] = _recall(graph, [skus for skus in asked if len(skus) == MAX_ASKED])
-    else:
-        answer = _parsed if way == "json" else _read
-        found["answers"] = _digests(lambda skus: answer(graph, skus), asked)
-    return found
-
-
-def _recall(graph: Graph, asked: Sequence[Sequence[str]]) -> float:
-    """Share of the exact answer's products that the merged rows give too."""
-    exact = [{item.sku for item in graph.recommend(skus, min_probability=1e-9).items} for skus in asked]
-    rows = [{item.sku for item in graph.recommend(skus).items} for skus in asked]
-    return sum(len(a & b) for a, b in zip(exact, rows, strict=True)) / max(1, sum(map(len, exact)))
-
-
-def reference(name: str, root: Path) -> dict[str, Any]:
-    """The C loop over the same lists, from kinds instead of SKUs and without texts."""
-    graph = Graph.published(root)
-    lists, s = Lists(graph.snapshot.sections), graph.snapshot.sections
-    asked = questions(graph)
-    if name == "reference_one":
-        asked = [skus[:1] for skus in asked]
-    kinds = [sorted({int(s.sku_kind[s.sku_ids.find(sku)]) for sku in skus}) for skus in asked]
-    arrays = [
-        lists.offsets,
-        *(np.ascontiguousarray(lists.rows[column]) for column in ("target", "weight", "edge")),
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "reference.so"
-        source = Path(__file__).with_name("reference.c")
-        compiler = [shutil.which("cc") or "cc", "-O2", "-shared", "-fPIC", "-o", str(library), str(source)]
-        subprocess.run(compiler, check=True)
-        run = ctypes.CDLL(str(library)).run
-        _floor(run, arrays, lists, kinds[: len(kinds) // 10])
-        taken, found = _floor(run, arrays, lists, kinds)
-        hot, _ = _floor(run, arrays, lists, [seeds for seeds in kinds[:N_HOT] for _ in range(TIMES_HOT)])
-    answers = [[(s.sku_ids[target], s.edge_explanations[edge]) for target, edge in best] for best in found]
-    return {
-        **_percentiles(taken),
-        "hot": _hot(hot.tolist()),
-        "answers": [_digest(answer) for answer in answers[:N_COMPARED]],
-    }
-
-
-def _floor(
-    run: Callable[..., Any], arrays: Sequence[np.ndarray], lists: Lists, asked: Sequence[Sequence[int]]
-) -> tuple[np.ndarray, list[list[tuple[int, int]]]]:
-    """Nanoseconds and (target, edge) of each question."""
-    at = np.cumsum([0, *map(len, asked)]).astype("<i4")
-    seeds = np.concatenate(asked).astype("<i4")
-    products = lists.products[seeds]
-    taken, n_found = np.zeros(len(asked), dtype="<i8"), np.zeros(len(asked), dtype="<i4")
-    targets, edges = (np.zeros((len(asked), K), dtype="<i4") for _ in range(2))
-    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (*arrays, products, seeds, at)]
-    outs = [ctypes.c_void_p(array.ctypes.data) for array in (taken, targets, edges, n_found)]
-    run(*pointers, len(asked), *outs)
-    pairs = [
-        list(zip(*columns, strict=True)) for columns in zip(targets.tolist(), edges.tolist(), strict=True)
-    ]
-    return taken, [best[:n] for best, n in zip(pairs, n_found.tolist(), strict=True)]
-
-
-STARTUP = """
-import time
-start = time.perf_counter()
-import sys
-from pathlib import Path
-from pkgraph.recommend import Graph
-graph = Graph.published(Path(sys.argv[1]))
-graph.recommend_json([sys.argv[2]])
-print((time.perf_counter() - start) * 1000, time.process_time() * 1000)
-"""
-
-
-def show_startup(root: Path) -> None:
-    """Import, open and first answer in fresh processes, the interpreter's own start left out.
-
-    As where it is installed, modules lie compiled; one run before the ten sees to that.
-    """
-    sku = questions(Graph.published(root))[0][0]
-    command = [sys.executable, "-c", STARTUP, str(root), sku]
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "PYTHONPYCACHEPREFIX": folder, "PYTHONDONTWRITEBYTECODE": ""}
-        runs = [
-            subprocess.run(
-                command, capture_output=True, text=True, check=True, env=environment
-            ).stdout.split()
-            for _ in range(11)
-        ][1:]
-    wall, cpu = (sorted(float(figures[i]) for figures in runs) for i in (0, 1))
-    print(
-        f"Import, open and first answer in a fresh process: median {wall[5]:.0f} ms, least {wall[0]:.0f} ms; "
-        f"CPU with the interpreter's start {cpu[5]:.0f} ms."
-    )
 
 
 def _folder(name: str, graph: Graph, size: str, work: Path) -> Path:
     """Where its files are: named by what it answers, so that any format of the same graph finds them."""
-    answers = json.dumps([_read(graph, skus) for skus in questions(graph)[:N_COMPARED]])
+    answers = json.dumps([read(graph, skus) for skus in questions(graph)[:N_COMPARED]])
     return work / f"{name}-{SIZES[size][1]}-{hashlib.sha256(answers.encode()).hexdigest()[:12]}"
 
 
@@ -323,18 +105,18 @@ def peer(name: str, size: str, work: Path) -> dict[str, Any]:
     package = ENGINES[name].package
     if package:
         importlib.import_module(package)
-    lists, before, start = Lists(graph.snapshot.sections), _private_mb(), time.perf_counter()
+    lists, before, start = Lists(graph.snapshot.sections), private_mb(), time.perf_counter()
     engine = ENGINES[name](lists, folder)
     opened = (time.perf_counter() - start) * 1000
     start = time.perf_counter()
     engine.ask(asked[0])
     first = (time.perf_counter() - start) * 1000
-    answers = _digests(engine.ask, asked)
-    found: dict[str, Any] = _measure(engine.ask, asked)
+    found: dict[str, Any] = measure(engine.ask, asked)
     elsewhere = engine.memory()
-    found["memory_mb"] = _private_mb() - before if elsewhere is None else elsewhere / 2**20
+    found["memory_mb"] = private_mb() - before if elsewhere is None else elsewhere / 2**20
+    found["answers"] = digests(engine.ask, asked)
     engine.close()
-    return found | {"answers": answers, "open_ms": opened, "first_ms": first, "disk_gb": _gb(folder)}
+    return found | {"open_ms": opened, "first_ms": first, "disk_gb": gb(folder)}
 
 
 def _read_through(path: Path) -> None:
@@ -395,10 +177,9 @@ def _equal(found: dict[str, Any], expected: Sequence[str]) -> tuple[str, bool]:
 
 def table(size: str, work: Path, names: Sequence[str]) -> tuple[bool, dict[str, dict[str, Any]]]:
     """Print the table of one size; whether it is whole and all answers are equal, and what was found."""
-    if not (graph_at(work, size) / "commits").is_dir():
-        fault = _run("make", "graph", size, work).get("fault")
-        if fault:
-            raise SystemExit(f"The graph could not be made: {fault}")
+    fault = _run("make", "graph", size, work).get("fault")
+    if fault:
+        raise SystemExit(f"The graph could not be made: {fault}")
     n_skus, n_relations = SIZES[size]
     print(f"\n### {size}: {n_skus:,} SKUs, {n_relations:,} relations, 1 to 10 seeds, k = 10; microseconds\n")
     shown = Table(["", *COLUMNS.values()], max(map(len, NAMES.values())))
@@ -418,7 +199,7 @@ def table(size: str, work: Path, names: Sequence[str]) -> tuple[bool, dict[str, 
     faults = {name: row["fault"] for name, row in rows.items() if "fault" in row}
     are_equal = all(row.get("is_equal", True) for row in rows.values())
     lines = [f"{NAMES[name]}: {fault}" for name, fault in faults.items()]
-    print("\n\n".join(["", *lines, "All answers are equal." if are_equal else "ANSWERS DIFFER."]))
+    print("\n" + "\n\n".join([*lines, "All answers are equal." if are_equal else "ANSWERS DIFFER."]))
     is_whole = all(fault.startswith("ModuleNotFoundError") for fault in faults.values())
     return are_equal and is_whole, rows
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.engines import ENGINES, Answer
-from benchmarks.in_process import _equal, questions
+from benchmarks.in_process import _equal
 from benchmarks.lists import Lists
+from benchmarks.measuring import questions
 from benchmarks.synthetic import Shop
 from pkgraph.recommend import Graph
 from pkgraph.snapshot.compile import compile_graph
