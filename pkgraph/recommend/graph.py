@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from pkgraph.errors import InputError
 from pkgraph.recommend.compiled import JSON, RECORDS, engine_for
 from pkgraph.recommend.in_stock import InStock, in_stock_of
+from pkgraph.recommend.purposes import all_purposes, resolve_purpose
 from pkgraph.recommend.question import (
     ALL_TYPES,
     MAX_K,
@@ -41,13 +42,12 @@ if TYPE_CHECKING:
     from pkgraph.recommend.compiled import CompiledEngine
     from pkgraph.recommend.plain import PlainEngine
     from pkgraph.snapshot import Manifest, Statement
-    from pkgraph.snapshot.layout import Sections
 
 __all__ = ["MAX_K", "MAX_SEEDS", "Graph"]
 
 DEFAULT_K = 10
 _ONLY_K = {"k"}
-_LOADED_LATER = ("pkgraph.recommend.plain", "pkgraph.recommend.purposes")
+_LOADED_LATER = ("pkgraph.recommend.plain", "pkgraph.recommend.search")
 """What needs NumPy; with these two all of it is loaded."""
 
 
@@ -95,9 +95,9 @@ DEFAULTS: Options = {
 class Graph:
     """A snapshot that recommends.
 
-    Opening it and asking about SKUs does not load NumPy where the compiled kernel answers. What else may be
-    asked (a purpose, categories, diversity, search, products, statements) loads it the first time; `warm`
-    does so beforehand.
+    Opening it and asking about SKUs and purposes does not load NumPy where the compiled kernel answers. Words
+    that are no purpose's own, diversity, search, products and statements load it the first time; `warm` does
+    so beforehand.
     """
 
     snapshot: Snapshot
@@ -126,10 +126,6 @@ class Graph:
     @property
     def manifest(self) -> Manifest:
         return self.snapshot.manifest
-
-    @property
-    def _sections(self) -> Sections:
-        return self.snapshot.sections
 
     def recommend(self, skus: Sequence[str] = (), **options: Unpack[Options]) -> Recommendations:
         """Products that belong with the seeds, or serve the purpose, or both.
@@ -193,7 +189,7 @@ class Graph:
         fields = (
             tuple(skus),  # a caller's list may change while a stock function is asked
             None if weights is None else steps_of(weights, len(skus)),
-            () if purpose is None else self._rationales(purpose),
+            () if purpose is None else resolve_purpose(self.snapshot, purpose),
             o["k"],
             ALL_TYPES if types is None else types_of(types),
             o["min_probability"],
@@ -207,15 +203,10 @@ class Graph:
         )
         return Asked._make(fields)  # half a microsecond less than by name
 
-    def _rationales(self, purpose: str) -> list[int]:
-        from pkgraph.recommend.purposes import resolve_purpose
-
-        return resolve_purpose(self._sections, purpose)
-
     def _categories(self, titles: Iterable[str] | None) -> frozenset[int] | None:
         if titles is None:
             return None
-        find = self._sections.category_names.find
+        find = self.snapshot.texts("category_names").find
         return frozenset(find(title) for title in listed(titles, "categories")) - {-1}
 
     def knows(self, sku: str) -> bool:
@@ -238,7 +229,7 @@ class Graph:
             import_module(module)
         from pkgraph.snapshot.layout import to_arrays
 
-        arrays = to_arrays(self._sections).values()
+        arrays = to_arrays(self.snapshot.sections).values()
         for array in arrays:
             array.view("<u1")[:: mmap.PAGESIZE].max(initial=0)  # any() would stop early
         return sum(array.nbytes for array in arrays)
@@ -248,7 +239,7 @@ class Graph:
         from pkgraph.recommend.explaining import product_at
 
         row = self._engine.row_of(sku)
-        return product_at(self._sections, row) if row >= 0 else None
+        return product_at(self.snapshot.sections, row) if row >= 0 else None
 
     def statements(self, edge: int) -> tuple[Statement, ...]:
         """What the models said that became this edge, surest first.
@@ -268,17 +259,15 @@ class Graph:
         Raises:
             InputError: One of them is negative.
         """
-        from pkgraph.recommend.purposes import all_purposes
-
         if offset < 0 or (limit or 0) < 0:
             raise InputError(f"limit is {limit} and offset {offset}; neither may be negative.")
-        found = all_purposes(self._sections, offset)
+        found = all_purposes(self.snapshot, offset)
         return tuple(found if limit is None else islice(found, limit))
 
     def rationale(self, rationale_id: str) -> str | None:
         """The words of a rationale; None where the snapshot does not know it."""
-        row = self._sections.rationale_ids.find(rationale_id)
-        return self._sections.rationale_texts[row] if row >= 0 else None
+        row = self.snapshot.texts("rationale_ids").find(rationale_id)
+        return self.snapshot.texts("rationale_texts")[row] if row >= 0 else None
 
     def search(self, text: str, k: int = 10, *, what: str | None = None) -> tuple[Hit, ...]:
         """Products, kinds and purposes by words or beginnings of words.
@@ -301,7 +290,7 @@ class Graph:
             raise InputError(
                 f"There is nothing like {what} to search for.", remedy=f"One of {', '.join(WHAT)}."
             )
-        return search(self._sections, text, k, what)
+        return search(self.snapshot.sections, text, k, what)
 
 
 def _looked_up(available: Available | None) -> Available | None:

@@ -20,6 +20,8 @@ MAX_QUERY_WORDS = 12
 MAX_EXPANSIONS = 64
 """Words of the vocabulary that one beginning may stand for; "a" would otherwise read the whole index."""
 MIN_STEM = 3
+MAX_RATIONALES = 5
+"""Rationales that one purpose in words may stand for."""
 EXACT, STEM, PREFIX = 4, 3, 2
 """How much a found word counts, by how it was found."""
 
@@ -73,6 +75,17 @@ def find_documents(s: Sections, text: str) -> tuple[Array, Array, Array]:
     values = np.zeros(len(unique), dtype=np.int64)
     np.add.at(values, inverse, np.concatenate([value for _, value in found] or empty))
     return unique, np.bincount(inverse, minlength=len(unique)), values
+
+
+def rationales_with(s: Sections, text: str) -> list[int]:
+    """Rows of the rationales that hold most of the text's words, the rarest words first."""
+    documents, n_words, values = find_documents(s, text)
+    first = len(s.sku_ids) + len(s.kind_ids)
+    is_rationale = documents >= first
+    rows, n_words, values = documents[is_rationale] - first, n_words[is_rationale], values[is_rationale]
+    best = rows[np.lexsort((rows, -values, -n_words))].tolist()
+    fullest = set(rows[n_words == n_words.max(initial=0)].tolist())
+    return [row for row in best if row in fullest][:MAX_RATIONALES]
 
 
 WHAT = ("product", "kind", "purpose")

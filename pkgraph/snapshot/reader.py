@@ -15,15 +15,14 @@ from pkgraph.errors import InputError, SnapshotDamaged, SnapshotMissing
 from pkgraph.snapshot.arrays import map_array
 from pkgraph.snapshot.format import CARDS, FIRST_WITH_CARDS, OFFSETS, SPECS, ArraySpec
 from pkgraph.snapshot.manifest import Manifest, read_manifest
+from pkgraph.snapshot.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pkgraph.snapshot.commits import Record
-    from pkgraph.snapshot.layout import Array, Sections
-
-    Buffer = memoryview[Any] | Array
-    """The values of one array: mapped, or in memory."""
+    from pkgraph.snapshot.layout import Sections
+    from pkgraph.snapshot.texts import Buffer
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +99,10 @@ class Snapshot:
     @property
     def snapshot_id(self) -> str:
         return self.manifest.snapshot_id
+
+    def texts(self, name: str) -> Texts:
+        """One table of texts, read where it is mapped."""
+        return Texts(self.buffers[f"{name}.offsets"], self.buffers[f"{name}.bytes"])
 
     @property
     def n_edges(self) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pkgraph.snapshot import layout
+from pkgraph.snapshot import texts as tables
 from pkgraph.snapshot.layout import Strings
 
 
@@ -20,7 +20,7 @@ def test_what_is_asked_row_by_row_and_what_comes_in_a_row_are_the_same(texts: li
 
 @pytest.mark.parametrize("block", [1, 2, 3, 7])
 def test_a_table_of_several_blocks_comes_whole(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(layout, "_BLOCK", block)
+    monkeypatch.setattr(tables, "_BLOCK", block)
     texts = ["", "a", "äß", "", "日本", "b" * 9, ""]
 
     assert list(Strings.of(texts)) == texts

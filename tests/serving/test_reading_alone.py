@@ -1,10 +1,11 @@
-"""A service that only reads pays for the standard library; for NumPy where it asks for more than SKUs."""
+"""A service that only reads pays for the standard library; for NumPy where it asks in words of its own."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,12 @@ for seeds, options in json.loads(sys.argv[3]):
     print(json.dumps(asdict(graph.recommend(seeds, **options))))
     print(graph.recommend_json(seeds, **options).decode())
 print(json.dumps([graph.knows("f1"), graph.knows("nowhere"), in_stock.n_skus]))
+print(json.dumps([[asdict(purpose), graph.rationale(purpose.rationale_id)] for purpose in graph.purposes()]))
 """
 LATER = """
 graph.recommend_json(["f1"])
 print("numpy" in sys.modules)
-print(*graph.recommend(purpose="mother's day gift").rationales)
+print(*graph.recommend(purpose="for a mother on her day").rationales)
 print("numpy" in sys.modules)
 """
 QUESTIONS: list[tuple[list[str], dict[str, Any]]] = [
@@ -56,8 +58,10 @@ QUESTIONS: list[tuple[list[str], dict[str, Any]]] = [
     (["f1"], {"relation_types": ["complement", "occasion"], "max_per_kind": 2, "include_seed_kinds": True}),
     (["f1"], {"min_price": 1.0, "max_price": 5.0}),
     (["f1"], {"in_stock": True}),
+    ([], {"purpose": "Mother's Day gift"}),
+    (["f1"], {"purpose": "romantic evening", "categories": ["gifts", "nowhere"]}),
 ]
-"""Asked of SKUs alone, by the short way and by the long one."""
+"""Asked of SKUs and purposes, by the short way and by the long one."""
 
 
 def run(root: Path, program: str, blocked: tuple[str, ...], *more: str) -> list[str]:
@@ -91,11 +95,11 @@ def test_serving_loads_the_web_stack_and_no_heavy_package(tmp_path: Path) -> Non
     assert not set(loaded) & {*HEAVY, "starlette", "uvicorn", "fastapi"}
 
 
-def test_skus_are_asked_about_where_there_is_no_numpy_and_the_answers_are_those_of_numpy(
+def test_where_there_is_no_numpy_the_answers_are_those_of_numpy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publish_shop(tmp_path)
-    *answers, known = run(tmp_path, ANSWERING, (*HEAVY, "numpy"), json.dumps(QUESTIONS))
+    *answers, known, purposes = run(tmp_path, ANSWERING, (*HEAVY, "numpy"), json.dumps(QUESTIONS))
     assert json.loads(known) == [True, False, 2]
     monkeypatch.setenv("PKGRAPH_NO_KERNEL", "1")
     graph = Graph.published(tmp_path)
@@ -106,9 +110,10 @@ def test_skus_are_asked_about_where_there_is_no_numpy_and_the_answers_are_those_
         expected += [graph.recommend_json(seeds, **given).decode()] * 2
     assert [json.loads(answer) for answer in answers] == [json.loads(answer) for answer in expected]
     assert answers[1::2] == expected[1::2]
+    assert json.loads(purposes) == [[asdict(purpose), purpose.rationale] for purpose in graph.purposes()]
     assert json.loads(answers[0])["items"][0]["paths"][0]["explanation"]
 
 
-def test_numpy_is_loaded_where_more_than_skus_is_asked(tmp_path: Path) -> None:
+def test_numpy_is_loaded_where_words_are_searched(tmp_path: Path) -> None:
     publish_shop(tmp_path)
     assert run(tmp_path, LATER, HEAVY) == ["False", "mother's day gift", "True"]
