@@ -115,7 +115,7 @@ static bool text_at(const struct ArrowArray *chunk, int64_t at, Bytes *text)
         return view->length >= 0;
     }
     const int64_t *sizes = chunk->buffers[chunk->n_buffers - 1];
-    if (!is_row(view->buffer, chunk->n_buffers - N_FIXED_BUFFERS) || view->start < 0 ||
+    if (view->buffer < 0 || view->buffer >= chunk->n_buffers - N_FIXED_BUFFERS || view->start < 0 ||
         view->start > sizes[view->buffer] - view->length)
         return false;
     *text = (Bytes){(const uint8_t *)chunk->buffers[2 + view->buffer] + view->start, view->length};

@@ -249,7 +249,7 @@ static inline bool is_row(int64_t row, int64_t n) { return (uint64_t)row < (uint
 static inline bool slice_of(const int64_t *offsets, int64_t n_offsets, int64_t at, int64_t n, int64_t *start,
                             int64_t *end)
 {
-    if (!is_row(at, n_offsets - 1))
+    if (at < 0 || at >= n_offsets - 1)
         return false;
     *start = offsets[at];
     *end = offsets[at + 1];

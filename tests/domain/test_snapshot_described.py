@@ -18,6 +18,12 @@ def test_the_description_names_every_array_and_no_other() -> None:
     assert named == {section.name for section in fields(Sections)}
 
 
+def test_the_page_of_the_kernel_names_every_file_and_no_other() -> None:
+    folder = DOCUMENT.parents[1] / "kernel"
+    table = (folder / "README.md").read_text(encoding="utf-8").split("| file |")[1]
+    assert set(re.findall(r"`(\w+\.c)`", table)) == {path.name for path in folder.glob("*.c")}
+
+
 def test_sections_and_files_are_the_same_in_the_same_order() -> None:
     files = dict.fromkeys(spec.name.partition(".")[0] for spec in SPECS)
     assert list(files) == [section.name for section in fields(Sections)]

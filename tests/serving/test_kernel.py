@@ -293,6 +293,14 @@ def test_a_damaged_snapshot_is_an_error_or_an_answer_never_a_crash(seed: int) ->
                 continue
 
 
+def test_offsets_that_are_empty_own_nothing() -> None:
+    """Behind an array without values other memory stands, here the very offsets that would fit."""
+    arrays = to_arrays(graph_of().sections)
+    arrays["category_names.offsets"] = arrays["category_names.offsets"][:0]
+    with pytest.raises(SnapshotDamaged):
+        compiled_engine(from_arrays(arrays)).simple(JSON, ["f1"], 10)
+
+
 def test_a_row_that_is_longer_than_rows_are_is_damage() -> None:
     """Ten seeds whose rows were 16 million long would take the memory of the machine."""
     sections = graph_of().sections
