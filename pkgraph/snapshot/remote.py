@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,6 @@ from pkgraph.snapshot.commits import (
     sequences,
     snapshots_folder,
 )
-from pkgraph.snapshot.format import SPECS
 from pkgraph.snapshot.manifest import MANIFEST_NAME, MAX_JSON_BYTES, FileFact, read_manifest
 from pkgraph.snapshot.publishing import commit_draft, draft_path, only_publisher
 from pkgraph.snapshot.reader import Snapshot, file_digest
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHUNK_BYTES = 8 << 20
-_FILES = frozenset(spec.file_name for spec in SPECS)
+_FILE = re.compile(r"[a-z_]{1,60}(\.bytes|\.offsets)?\.arr")
+"""An array's file of this format or another; never a path out of the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +228,7 @@ def _fetched(root: Path, objects: Objects, record: Record) -> int:
     folder.mkdir(exist_ok=True)
     n_bytes = _fetch_manifest(objects, record, folder)
     for name, fact in sorted(read_manifest(folder).files.items()):
-        if name not in _FILES:
+        if not _FILE.fullmatch(name):
             raise SnapshotDamaged(f"{objects.url} names {name[:80]!r}, which is no file of a snapshot.")
         n_bytes += _fetch_file(objects, f"snapshots/{record.path.name}/{name}", folder / name, fact)
     sync_folder(folder)

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from pkgraph.errors import PublishConflict, SnapshotDamaged, SnapshotError, SnapshotMissing
+from pkgraph.model import GateReport
+from pkgraph.recommend import Graph
 from pkgraph.snapshot import open_published, rollback, snapshots
+from pkgraph.snapshot.commits import Record, manifest_digest, to_json
+from pkgraph.snapshot.format import FORMAT_VERSION
+from pkgraph.snapshot.manifest import sealed, unsealed
 from pkgraph.snapshot.remote import Objects, pull, push
 from tests.command import Command
+from tests.kept_snapshot import GOLDEN
 from tests.published import CREATED_AT, graph_of, publish_shop
 from tests.serving.server import running
 from tests.shop import STATEMENTS
@@ -73,6 +81,42 @@ def test_what_was_pushed_is_pulled_byte_by_byte_and_served(url: str, tmp_path: P
         for path in there.rglob("*")
         if path.is_file() and path.name != ".lock"
     }
+
+
+def root_with(kept: Path, root: Path, **changes: Any) -> Record:
+    """A root that serves a kept snapshot, with another manifest where something of it is changed."""
+    manifest = unsealed(kept / "MANIFEST.json")
+    folder = root / "snapshots" / f"1-{manifest['snapshot_id']}"
+    shutil.copytree(kept, folder)
+    (folder / "MANIFEST.json").write_bytes(sealed({**manifest, **changes}))
+    digest = manifest_digest(folder)
+    record = Record(
+        1, "publish", manifest["snapshot_id"], None, CREATED_AT, digest, GateReport({"a": 1}, {}), folder
+    )
+    (root / "commits").mkdir()
+    (root / "commits" / f"{1:020}.json").write_bytes(sealed(to_json(record)))
+    return record
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT_VERSION + 1))
+def test_a_snapshot_of_every_format_is_pulled(version: int, tmp_path: Path) -> None:
+    """Who serves is updated before who publishes."""
+    record = root_with(GOLDEN / f"format-{version}", tmp_path / "here")
+    (tmp_path / "store").mkdir()
+    url = (tmp_path / "store").as_uri()
+    push(tmp_path / "here", url)
+    assert pull(tmp_path / "there", url).snapshot_id == record.snapshot_id
+    assert Graph.published(tmp_path / "there").recommend(["f1"]).items[0].sku == "c2"
+
+
+@pytest.mark.parametrize("name", ["../../evil.arr", "/etc/evil.arr", "evil.sh", "x/y.arr", ".arr", "a.arr\n"])
+def test_a_manifest_in_the_store_never_names_a_file_elsewhere(name: str, tmp_path: Path) -> None:
+    kept, store = GOLDEN / f"format-{FORMAT_VERSION}", tmp_path / "store"
+    files = {**unsealed(kept / "MANIFEST.json")["files"], name: {"size": 1, "sha256": "0" * 64}}
+    root_with(kept, store, files=files)
+    with pytest.raises(SnapshotDamaged, match="no file of a snapshot"):
+        pull(tmp_path / "there", store.as_uri())
+    assert not list(tmp_path.rglob("*evil*"))
 
 
 def test_what_both_sides_have_is_not_moved_again(url: str, tmp_path: Path) -> None:
