@@ -29,6 +29,7 @@ def publish_shop(
     version: str = "1",
     keep: int = 3,
     base: str | None = None,
+    created_at: str = CREATED_AT,
     moment: Callable[[str], None] = lambda _: None,
 ) -> Published:
     """Publish; another version makes another snapshot of the same graph."""
@@ -37,7 +38,7 @@ def publish_shop(
         compiled or graph_of(),
         inputs={"catalog": "c0ffee", "models": ["model-a"], "version": version, "certificate": None},
         judge=content,
-        created_at=CREATED_AT,
+        created_at=created_at,
         keep=keep,
         base=base,
         moment=moment,

@@ -307,7 +307,11 @@ def _settle(root: Path, temporary: Path, sequence: int, manifest: Manifest) -> P
 
 
 def draft_path(root: Path, sequence: int) -> Path:
-    return commits_folder(root) / f".tmp-{sequence}"
+    """Where this process writes a commit before it is one.
+
+    A name of its own: where locks do not hold, one of 2 000 commits had another publisher's content else.
+    """
+    return commits_folder(root) / f".tmp-{sequence}-{os.getpid()}"
 
 
 def _check_as_judged(path: Path, manifest: Manifest) -> None:
@@ -340,7 +344,7 @@ def commit_draft(root: Path, sequence: int, moment: Moment) -> None:
             f"Another publisher took number {sequence} at {root}.", remedy="Publish again."
         ) from None
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
     moment("linked")
     sync_folder(commits_folder(root))
     moment("committed")

@@ -71,3 +71,22 @@ def test_no_question_leads_to_a_fault_of_the_server(
     figure(f"{n_cases} cases, {n_5xx} kinds of request answered 500")
     assert n_cases >= least
     assert (faults, n_5xx) == ([], 0)
+
+
+FAILING = """
+from pkgraph.recommend import Graph
+def search(*_, **__):
+    raise RuntimeError("a fault of the server")
+Graph.search = search
+"""
+
+
+@pytest.mark.slow
+def test_a_server_that_fails_at_one_kind_of_question_is_found(tmp_path: Path) -> None:
+    """The control."""
+    publish_shop(tmp_path / "graph")
+    with (
+        running(tmp_path / "graph", first=FAILING) as server,
+        pytest.raises(AssertionError, match="Server error"),
+    ):
+        fuzzed(server.url, tmp_path, *QUICK)

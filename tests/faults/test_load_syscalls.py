@@ -26,14 +26,14 @@ ERRORS = {
 N_LOOKS = 8
 """Looks by which what failed once has to be served; it is the second or the third."""
 
-N_POINTS = 4
-EVERY = pytest.param(None, marks=[pytest.mark.slow, pytest.mark.timeout(3000)], id="every")
+N_POINTS, N_SLOW = 4, 150
+MANY = pytest.param(N_SLOW, marks=[pytest.mark.slow, pytest.mark.timeout(3000)], id="many")
 
 
 @pytest.fixture
 def root(memory_path: Path) -> Path:
-    publish_shop(memory_path, graph_of(STATEMENTS[:1]), version="old")
-    return memory_path
+    publish_shop(memory_path / "graph", graph_of(STATEMENTS[:1]), version="old")
+    return memory_path / "graph"
 
 
 def looking(root: Path, *, has_served: bool) -> Callable[[], object]:
@@ -56,9 +56,8 @@ def looking(root: Path, *, has_served: bool) -> Callable[[], object]:
     return look
 
 
-def chosen(calls: dict[str, list[str]], names: tuple[str, ...], n: int | None) -> list[Point]:
-    every = points(calls, names)
-    return spread(every, n) if n else every
+def chosen(calls: dict[str, list[str]], names: tuple[str, ...], n: int) -> list[Point]:
+    return spread(points(calls, names), n)
 
 
 def unchanged(root: Path) -> Callable[[], bool]:
@@ -66,14 +65,14 @@ def unchanged(root: Path) -> Callable[[], bool]:
     return lambda: digest_of(read_tree(root)) == digest_of(before)
 
 
-@pytest.mark.parametrize("n", [pytest.param(N_POINTS, id="some"), EVERY])
+@pytest.mark.parametrize("n", [pytest.param(N_POINTS, id="some"), MANY])
 @pytest.mark.parametrize("has_served", [True, False], ids=["swap", "start"])
 def test_a_look_that_fails_at_a_call_is_made_again_and_what_answers_goes_on(
-    n: int | None, has_served: bool, root: Path, figure: Figure
+    n: int, has_served: bool, root: Path, figure: Figure
 ) -> None:
     look = looking(root, has_served=has_served)
     is_unchanged = unchanged(root)
-    calls = calls_of(look, set(READING), root.parent / f"{root.name}.calls")
+    calls = calls_of(look, set(READING), root.parent / "calls")
     n_done = 0
     for error, names in ERRORS.items():
         for point in chosen(calls, names, n):
@@ -83,13 +82,13 @@ def test_a_look_that_fails_at_a_call_is_made_again_and_what_answers_goes_on(
     assert is_unchanged()
 
 
-@pytest.mark.parametrize("n", [pytest.param(N_POINTS, id="some"), EVERY])
+@pytest.mark.parametrize("n", [pytest.param(N_POINTS, id="some"), MANY])
 def test_a_server_killed_while_it_loads_leaves_what_the_next_one_serves(
-    n: int | None, root: Path, figure: Figure
+    n: int, root: Path, figure: Figure
 ) -> None:
     look = looking(root, has_served=False)
     is_unchanged = unchanged(root)
-    calls = calls_of(look, set(READING), root.parent / f"{root.name}.calls")
+    calls = calls_of(look, set(READING), root.parent / "calls")
     killed = [killed_at(look, point) for point in chosen(calls, READING, n)]
     figure(f"killed at {len(killed)} calls of loading, nothing changed")
     assert set(killed) == {KILLED}

@@ -165,7 +165,7 @@ WAITS = {
     "manifest": r"graph/snapshots/\.tmp-\d+/MANIFEST\.json",
     "folder of the snapshot": r"graph/snapshots/\.tmp-\d+",
     "folder of snapshots": r"graph/snapshots",
-    "commit": r"graph/commits/\.tmp-\d+",
+    "commit": r"graph/commits/\.tmp-\d+-\d+",
     "folder of commits": r"graph/commits",
 }
 

@@ -102,10 +102,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(root: Path, *, workers: int = 1, **options: Any) -> Iterator[Server]:
-    """A server on a free port; killed at the end where it still runs."""
+def running(root: Path, *, workers: int = 1, first: str = "", **options: Any) -> Iterator[Server]:
+    """A server on a free port, after some code of the test's; killed at the end where it still runs."""
     text = as_text(Options(root=root, **options))
-    command = [sys.executable, "-c", PROGRAM, text, str(workers)]
+    command = [sys.executable, "-c", f"{first}\n{PROGRAM}", text, str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     server = Server(process)
     reader = threading.Thread(target=server.read)
