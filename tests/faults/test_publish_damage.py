@@ -227,7 +227,7 @@ def test_graphs_come_and_go_under_readers_of_old_ones(
     assert not first.exists()
     assert len(list((root / "snapshots").iterdir())) == 3
     figure(
-        f"{n_cycles} publishes, {n_cycles // 5} times back and forward: a pinned snapshot stayed, mapped ones went"
+        f"{n_cycles} publishes, {n_cycles // 5} times back and forward: a pinned one stayed, mapped ones went"
     )
 
 
