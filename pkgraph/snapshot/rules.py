@@ -121,7 +121,7 @@ RULES: Mapping[str, Rule] = {
         "Ids and words stand in strictly ascending order.", _n_skus, offenders.unsorted_ids
     ),
     "every_card_repeats_what_the_arrays_say": Rule(
-        "A card of a SKU, kind, rationale or edge says what the arrays say of it.",
+        "A card of a SKU, kind, edge or merged row says what the arrays say of it.",
         lambda s: len(s.sku_cards) + len(s.edge_cards),
         offenders.cards_unlike_their_arrays,
     ),

@@ -14,7 +14,7 @@ from pkgraph.errors import InputError
 from pkgraph.snapshot import RULES, CompiledGraph, judge_by_rules
 from pkgraph.snapshot.cards import with_cards
 from pkgraph.snapshot.compile import compile_graph
-from pkgraph.snapshot.format import RELATION_TYPES
+from pkgraph.snapshot.format import CARDS, RELATION_TYPES
 from pkgraph.snapshot.layout import Sections, Strings
 from pkgraph.snapshot.merging import merge_paths
 from pkgraph.snapshot.paths import Edges, Readings, readings_of
@@ -217,6 +217,15 @@ def test_a_graph_breaking_a_rule_breaks_that_rule_alone(rule: str) -> None:
 def test_a_score_that_is_no_share_is_found_wherever_it_stands(name: str, value: float) -> None:
     broken = value_at(name, 0, value)(good())
     assert "every_score_is_finite_and_a_share" in judge_by_rules(broken.sections, broken.intake).broken
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_word_of_every_card_is_compared(name: str) -> None:
+    graph = good()
+    words = getattr(graph.sections, name)
+    for place in range(len(words)):
+        broken = with_value(graph.sections, name, place, words[place] ^ np.uint64(1))
+        assert judge_by_rules(broken, graph.intake).broken == {ABOUT_CARDS: 1}, place
 
 
 def test_an_empty_graph_does_not_open_the_gate() -> None:
