@@ -32,6 +32,7 @@ from pkgraph.recommend.question import (
     steps_of,
     types_of,
 )
+from pkgraph.snapshot.arrays import read_in
 from pkgraph.snapshot.commits import open_published
 from pkgraph.snapshot.reader import Snapshot
 
@@ -218,7 +219,7 @@ class Graph:
         return in_stock_of(self._engine.row_of, self.snapshot.n_skus, skus)
 
     def warm(self) -> int:
-        """Load NumPy and touch every page of the snapshot.
+        """Load NumPy and read the whole snapshot into memory.
 
         After this no request waits for an import, for the disk or for a page's first use.
 
@@ -229,6 +230,8 @@ class Graph:
             import_module(module)
         from pkgraph.snapshot.layout import to_arrays
 
+        for values in self.snapshot.buffers.values():
+            read_in(values)
         arrays = to_arrays(self.snapshot.sections).values()
         for array in arrays:
             array.view("<u1")[:: mmap.PAGESIZE].max(initial=0)  # any() would stop early

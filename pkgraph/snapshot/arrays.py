@@ -6,6 +6,7 @@ import mmap
 import os
 import struct
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pkgraph.errors import SnapshotDamaged
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pkgraph.snapshot.layout import Array
+    from pkgraph.snapshot.texts import Buffer
 
 MAGIC = b"PKGRAPH\x00"
 HEADER_SIZE = 64
@@ -95,3 +97,21 @@ def map_array(path: Path, spec: ArraySpec) -> memoryview[Any]:
     except OSError as error:
         raise SnapshotDamaged(f"{path} cannot be read: {error.strerror}.") from error
     return memoryview(mapped)[HEADER_SIZE:].cast(_FORMATS[spec.dtype])
+
+
+_POPULATE_READ = 22
+"""MADV_POPULATE_READ of Linux 5.14, which Python has no name for."""
+
+
+def read_in(values: Buffer) -> None:
+    """Read what was mapped into memory, in pages of 2 MB where the file's system has them.
+
+    An answer reads some hundred far places: with pages of 4 kB, finding each is a wait of its own, and at
+    2 million SKUs answers took a fifth longer. Pages are that large only where they are first read like
+    this. Where the system knows no such advice, nothing happens.
+    """
+    mapped = values.obj if isinstance(values, memoryview) else None
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_HUGEPAGE"):
+        for advice in (mmap.MADV_HUGEPAGE, _POPULATE_READ):
+            with suppress(OSError):
+                mapped.madvise(advice)

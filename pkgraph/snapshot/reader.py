@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pkgraph.errors import InputError, SnapshotDamaged, SnapshotMissing
-from pkgraph.snapshot.arrays import map_array
+from pkgraph.snapshot.arrays import map_array, read_in
 from pkgraph.snapshot.format import CARDS, FIRST_WITH_CARDS, OFFSETS, SPECS, ArraySpec
 from pkgraph.snapshot.manifest import Manifest, read_manifest
 from pkgraph.snapshot.texts import Texts
@@ -80,6 +80,8 @@ class Snapshot:
         mapped = {spec.name: map_array(path / spec.file_name, spec) for spec in specs}
         _check_structure(path, manifest, mapped, specs)
         if verify:
+            for values in mapped.values():
+                read_in(values)
             check_digests(path, manifest)
         return cls(path, manifest, mapped if CARDS[0] in mapped else _with_cards(path, mapped))
 

@@ -15,6 +15,9 @@ import httpx
 import pytest
 
 import pkgraph
+from pkgraph.errors import SnapshotDamaged
+from pkgraph.snapshot import Snapshot
+from pkgraph.snapshot.arrays import read_in
 from tests.published import publish_shop
 from tests.serving.server import Server, running
 
@@ -79,3 +82,14 @@ def test_no_code_of_ours_changes_a_file_that_is_there() -> None:
     assert {name: calls for name, calls in found.items() if calls} == {
         "metrics.py": ["file.truncate(8 * N_CELLS * n_workers)"]
     }
+
+
+def test_reading_in_a_file_that_was_cut_meanwhile_ends_nothing(tmp_path: Path) -> None:
+    published = publish_shop(tmp_path)
+    snapshot = Snapshot.open(published.path)
+    path = published.path / "edge_explanations.bytes.arr"
+    path.chmod(0o644)
+    os.truncate(path, 0)
+    read_in(snapshot.buffers["edge_explanations.bytes"])
+    with pytest.raises(SnapshotDamaged, match="edge_explanations"):
+        Snapshot.open(published.path, verify=True)
