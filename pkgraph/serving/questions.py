@@ -22,6 +22,8 @@ MAX_TEXT = 400
 MAX_LISTED = 2_000
 """SKUs in one list of a question: as many of the longest as a body holds. A shop's stock is a file."""
 MAX_OFFSET = 10_000_000
+MAX_KEPT = 128
+"""Bytes of a query whose reading is kept: 4 096 of these take 5 MB, of the longest that come 85 MB a worker."""
 
 _TYPES = [str(one) for one in RelationType]
 _TEXT = {"type": "string", "maxLength": MAX_TEXT}
@@ -134,13 +136,17 @@ def _options(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=4096)
+def _kept_options(query: bytes) -> dict[str, Any]:
+    return _options(read_query(query, ITEM_FIELDS))
+
+
 def item_options(query: bytes) -> dict[str, Any]:
-    """Arguments of Graph.recommend from a query string; shops ask the same few, so they are read once.
+    """Arguments of Graph.recommend from a query string; shops ask the same few, so short ones are read once.
 
     Raises:
         Problem: 400, a name is unknown or a value is wrong.
     """
-    return _options(read_query(query, ITEM_FIELDS))
+    return _kept_options(query) if len(query) <= MAX_KEPT else _options(read_query(query, ITEM_FIELDS))
 
 
 def basket_options(body: bytes, content_type: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from pkgraph.recommend import Graph
 from pkgraph.serving.documents import openapi
 from pkgraph.serving.metrics import Metrics, shared_page
+from pkgraph.serving.questions import item_options
 from pkgraph.serving.routes import ROUTES, Route
 from tests.published import publish_shop
 from tests.serving.server import Server, running
@@ -246,6 +248,21 @@ def test_a_request_keeps_the_name_its_caller_gave_it(server: Server) -> None:
 )
 def test_a_query_is_read_strictly(server: Server, query: str, status: int) -> None:
     assert server.get(f"/v1/items/f1/recommendations?{query}").status_code == status
+
+
+def test_many_long_queries_leave_nothing_behind() -> None:
+    def held_by(queries: Iterator[bytes]) -> int:
+        tracemalloc.start()
+        for query in queries:
+            assert item_options(query)
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        return held
+
+    long = (b"exclude=%d" % number + b"&exclude=%070d" % number * 90 for number in range(200))
+    assert held_by(long) < 100_000
+    short = (b"limit=%d&exclude=%d" % (number % 9 + 1, number) for number in range(200))
+    assert held_by(short) > 20_000  # these are kept
 
 
 def test_a_sku_with_slashes_and_letters_of_any_script_is_one_sku(server: Server) -> None:
