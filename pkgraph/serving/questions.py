@@ -23,7 +23,7 @@ MAX_LISTED = 2_000
 """SKUs in one list of a question: as many of the longest as a body holds. A shop's stock is a file."""
 MAX_OFFSET = 10_000_000
 MAX_KEPT = 128
-"""Bytes of a query whose reading is kept: 4 096 of these take 5 MB, of the longest that come 85 MB a worker."""
+"""Bytes of a query whose reading is kept: 4 096 of these take 5 MB, of the longest 85 MB a worker."""
 
 _TYPES = [str(one) for one in RelationType]
 _TEXT = {"type": "string", "maxLength": MAX_TEXT}
