@@ -87,8 +87,8 @@ def gb(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e9
 
 
-def read_anew(folder: Path) -> None:
-    """Let the system forget the files and read them in again, as on a machine that did not write them.
+def forget(folder: Path) -> None:
+    """Let the system forget the files, as on a machine that did not write them.
 
     What was written while memory was short lies in small pages until then.
     """
@@ -97,6 +97,14 @@ def read_anew(folder: Path) -> None:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def read_anew(folder: Path) -> None:
+    """Let the system forget the files and read them in again."""
+    forget(folder)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
                 while file.read(1 << 24):
                     pass
 
