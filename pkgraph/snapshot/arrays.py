@@ -102,6 +102,10 @@ def map_array(path: Path, spec: ArraySpec) -> memoryview[Any]:
 _POPULATE_READ = 22
 """MADV_POPULATE_READ of Linux 5.14, which Python has no name for."""
 
+READ_AT_ONCE = 4 << 20
+"""Bytes. Python holds on to its interpreter while the system reads, so a server's answers wait for a piece:
+0.2 ms where it is cached, 4 ms from a disk of 1 GB/s. The widest array of 30 million edges has 2 GB."""
+
 
 def read_in(values: Buffer) -> None:
     """Read what was mapped into memory, in pages of 2 MB where the file's system has them.
@@ -112,6 +116,8 @@ def read_in(values: Buffer) -> None:
     """
     mapped = values.obj if isinstance(values, memoryview) else None
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_HUGEPAGE"):
-        for advice in (mmap.MADV_HUGEPAGE, _POPULATE_READ):
-            with suppress(OSError):
-                mapped.madvise(advice)
+        with suppress(OSError):
+            mapped.madvise(mmap.MADV_HUGEPAGE)
+        with suppress(OSError):
+            for start in range(0, len(mapped), READ_AT_ONCE):
+                mapped.madvise(_POPULATE_READ, start, READ_AT_ONCE)

@@ -6,6 +6,7 @@ What we do promise is that we never do it: files are read-only, and no code of o
 from __future__ import annotations
 
 import ast
+import mmap
 import os
 import signal
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import pytest
 import pkgraph
 from pkgraph.errors import SnapshotDamaged
 from pkgraph.snapshot import Snapshot
-from pkgraph.snapshot.arrays import read_in
+from pkgraph.snapshot.arrays import READ_AT_ONCE, read_in
 from tests.published import publish_shop
 from tests.serving.server import Server, running
 
@@ -82,6 +83,25 @@ def test_no_code_of_ours_changes_a_file_that_is_there() -> None:
     assert {name: calls for name, calls in found.items() if calls} == {
         "metrics.py": ["file.truncate(8 * N_CELLS * n_workers)"]
     }
+
+
+def test_a_large_file_is_read_in_pieces_between_which_others_are_answered(tmp_path: Path) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    class Mapped(mmap.mmap):
+        def madvise(self, *advice: int) -> None:
+            asked.append(advice)
+            super().madvise(*advice)
+
+    path, size = tmp_path / "large", 2 * READ_AT_ONCE + 5
+    path.write_bytes(bytes(size))
+    with path.open("rb") as file:
+        mapped = Mapped(file.fileno(), 0, access=mmap.ACCESS_READ)
+    read_in(memoryview(mapped)[64:])
+    [_, *pieces] = asked
+    assert [piece[1:] for piece in pieces] == [
+        (start, READ_AT_ONCE) for start in range(0, size, READ_AT_ONCE)
+    ]
 
 
 def test_reading_in_a_file_that_was_cut_meanwhile_ends_nothing(tmp_path: Path) -> None:
