@@ -105,7 +105,7 @@ def published_graph(
     served = graph_store.served()
     published = publish(
         graph_store.channel(config.channel),
-        compile_graph(products, accepted),
+        compile_graph(products, accepted, has_cards=False),
         inputs={
             **inputs,
             "code": importlib.metadata.version("pkgraph"),

@@ -13,7 +13,7 @@ from pkgraph.errors import SnapshotDamaged
 from pkgraph.snapshot.format import FORMAT_VERSION, MIN_READER_VERSION, ArraySpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
     from typing import Any
 
@@ -48,15 +48,15 @@ def read_only(path: str, flags: int) -> int:
     return os.open(path, flags, 0o444)
 
 
-def write_array(path: Path, spec: ArraySpec, values: Array) -> None:
-    """Write one array and wait until it is on the disk.
+def write_array(path: Path, spec: ArraySpec, count: int, parts: Iterable[Array]) -> None:
+    """Write the values of one array, part by part, and wait until they are on the disk.
 
     Raises:
         FileExistsError: There is such a file already. Nothing is changed.
     """
     with open(path, "xb", opener=read_only) as file:
-        file.write(header_of(spec, len(values)))
-        file.write(values.astype(spec.dtype, order="C", copy=False).view("<u1").data)
+        file.write(header_of(spec, count))
+        file.writelines(values.astype(spec.dtype, order="C", copy=False).view("<u1").data for values in parts)
         file.flush()
         os.fsync(file.fileno())
 

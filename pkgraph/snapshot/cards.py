@@ -50,7 +50,7 @@ def with_cards(s: Sections) -> Sections:
         words = made()
         cards[name][start : start + len(words)] = words
 
-    beside(write, parts_of_cards(s))
+    beside(write, parts_of_cards(s), len(s.edge_target))
     return dataclasses.replace(
         s,
         sku_cards=cards["sku_cards"],
@@ -75,6 +75,11 @@ def parts_of_cards(s: Sections) -> Iterator[Part]:
         yield "edge_cards", WORDS["edge_cards"] * part.start, partial(_of_edges, s, part, *texts)
     for part in slices(len(s.row_target), AT_ONCE):
         yield "row_cards", WORDS["row_cards"] * part.start, partial(_of_rows, s, part)
+
+
+def cards_of(s: Sections, name: str) -> Iterator[Array]:
+    """All cards of a sort, in parts, each made when it is asked for."""
+    return (made() for section, _, made in parts_of_cards(s) if section == name)
 
 
 def _card(*words: Array) -> Array:

@@ -188,6 +188,10 @@ class CompiledGraph:
     intake: Intake
 
     @property
+    def has_cards(self) -> bool:
+        return len(self.sections.sku_cards) > 0
+
+    @property
     def n_edges(self) -> int:
         return len(self.sections.edge_target)
 

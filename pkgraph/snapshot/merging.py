@@ -16,7 +16,7 @@ from pkgraph.kernel import kernel
 from pkgraph.snapshot.format import MAX_ROW, SHARED_TYPES
 from pkgraph.snapshot.layout import Array
 from pkgraph.snapshot.paths import Paths, Readings, paths_of
-from pkgraph.snapshot.threads import beside, n_cores
+from pkgraph.snapshot.threads import beside, n_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,9 +88,9 @@ def merge_paths(s: Sections) -> Rows:
     if compiled is None:
         return merge_in_numpy(s)
     arrays = {name: getattr(s, name) for name in (*Readings.__slots__, *EDGE_ARRAYS)}
-    parts = beside(
-        lambda ends: compiled.merge_paths(arrays, SHARED_TYPES, MAX_ROW, *ends), _equal_shares(s, n_cores())
-    )
+    n_edges = len(s.edge_target)
+    shares = _equal_shares(s, n_threads(n_edges))
+    parts = beside(lambda ends: compiled.merge_paths(arrays, SHARED_TYPES, MAX_ROW, *ends), shares, n_edges)
     target, weight, edge, via, n_targets = (
         np.frombuffer(b"".join(part), dtype)
         for part, dtype in zip(zip(*parts, strict=True), ("<i4", "<u4", "<i4", "<i4", "<i4"), strict=True)

@@ -159,7 +159,7 @@ def unsteady_offsets(s: Sections, _: Derived) -> int:
 def cards_unlike_their_arrays(s: Sections, _: Derived) -> int:
     wrong = sum(abs(len(getattr(s, name)) - length) for name, length in lengths_of_cards(s).items())
     try:
-        wrong += sum(beside(lambda part: _unlike_cards(s, *part), parts_of_cards(s)))
+        wrong += sum(beside(lambda part: _unlike_cards(s, *part), parts_of_cards(s), len(s.edge_target)))
     except (IndexError, ValueError, InputError):
         return 0  # what cards are made of is broken itself, which a rule reports
     return wrong

@@ -82,7 +82,7 @@ def weight_of(share: Array) -> Array:
         usable = np.clip(np.nan_to_num(share[part], nan=0.0), 0.0, MAX_SHARE)
         weights[part] = np.maximum(1, np.rint(-np.log1p(-usable) * WEIGHT_SCALE))
 
-    beside(weigh, slices(len(share), SHARES_AT_ONCE))
+    beside(weigh, slices(len(share), SHARES_AT_ONCE), len(share))
     return weights
 
 
@@ -149,7 +149,7 @@ def readings_of(edges: Edges) -> Readings:
     """Lay out where every edge may be read from."""
     backwards = np.flatnonzero((edges.source >= 0) & type_mask(edges.type, HOLDS_BOTH_WAYS))
     every = np.arange(len(edges.target), dtype=np.uint32)
-    with threads() as pool:
+    with threads(len(every)) as pool:
         pairs = pool.submit(_shared_pairs, edges)
         backward_edges = pool.submit(_grouped, edges.target[backwards], backwards)
         rationale_edges = pool.submit(_grouped, edges.rationale, every)

@@ -114,6 +114,7 @@ def publish(
         temporary = snapshots_folder(root) / f".tmp-{sequence}"
         try:
             manifest = write_snapshot(temporary, compiled, inputs, moment)
+            del compiled  # where the caller let go of it too, judging takes its room
             gate = _judged(Snapshot.open(temporary, verify=True), judge)
             moment("judged")
             if served is not None and served.base == base and _is_the_same(served, manifest):

@@ -16,6 +16,7 @@ from pkgraph.snapshot.arrays import map_array, read_in
 from pkgraph.snapshot.format import CARDS, FIRST_WITH_CARDS, OFFSETS, SPECS, ArraySpec
 from pkgraph.snapshot.manifest import Manifest, read_manifest
 from pkgraph.snapshot.texts import Texts
+from pkgraph.snapshot.threads import beside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -200,10 +201,14 @@ def check_digests(path: Path, manifest: Manifest) -> None:
     Raises:
         SnapshotDamaged: A file was changed; the message names it.
     """
-    for name, fact in manifest.files.items():
-        try:
-            digest = file_digest(path / name)
-        except OSError as error:
-            raise SnapshotDamaged(f"{path / name} cannot be read: {error.strerror}.") from error
-        if digest != fact.sha256:
-            raise SnapshotDamaged(f"{path / name} is damaged: its checksum does not fit.")
+    n_kilobytes = sum(fact.size for fact in manifest.files.values()) >> 10
+    beside(lambda file: _check_digest(path / file[0], file[1].sha256), manifest.files.items(), n_kilobytes)
+
+
+def _check_digest(path: Path, expected: str) -> None:
+    try:
+        digest = file_digest(path)
+    except OSError as error:
+        raise SnapshotDamaged(f"{path} cannot be read: {error.strerror}.") from error
+    if digest != expected:
+        raise SnapshotDamaged(f"{path} is damaged: its checksum does not fit.")

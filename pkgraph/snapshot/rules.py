@@ -11,6 +11,7 @@ from pkgraph.snapshot import offenders
 from pkgraph.snapshot.format import OFFSETS, Intake
 from pkgraph.snapshot.layout import Sections
 from pkgraph.snapshot.reader import Snapshot
+from pkgraph.snapshot.threads import beside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -143,7 +144,9 @@ def judge_by_rules(sections: Sections, intake: Intake) -> GateReport:
     """What every rule looked at, and the offenders of the broken ones."""
     evaluated = {name: rule.looks_at(sections) for name, rule in RULES.items()}
     derived = offenders.Derived(sections, intake)
-    counted = {name: rule.offenders(sections, derived) for name, rule in RULES.items()}
+    derived.rows  # noqa: B018 - what rules share is there before they run beside each other
+    found = beside(lambda rule: rule.offenders(sections, derived), RULES.values(), _n_edges(sections))
+    counted = dict(zip(RULES, found, strict=True))
     return GateReport(evaluated, {name: count for name, count in counted.items() if count})
 
 

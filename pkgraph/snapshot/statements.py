@@ -80,7 +80,7 @@ class Statements:
             scan = self.accepted.slice(part.start, part.stop - part.start)
             place_texts(table, self.edge_of_row[part], _column(scan, "explanation"))
 
-        beside(place, slices(self.n_accepted, ROWS_AT_ONCE))
+        beside(place, slices(self.n_accepted, ROWS_AT_ONCE), self.n_accepted)
         return table
 
 
@@ -145,7 +145,8 @@ def _read(
     """Every accepted row as numbers, in its place, and the tables that they name."""
     types = pl.DataFrame({"text": [str(name) for name in RELATION_TYPES]}).with_row_index("row")
     places = kinds.select(pl.col("kind_id").alias("text"), "row")
-    with threads() as pool:  # the longest first
+    n_accepted = accepted.select(pl.len()).collect().item()
+    with threads(n_accepted) as pool:  # the longest first
         answers = pool.submit(_read_answers, accepted)
         rationales = pool.submit(_read_rationales, accepted)
         numbers = pool.submit(_read_numbers, accepted)
@@ -248,7 +249,7 @@ def _sort(columns: dict[str, Array]) -> None:
     def sort(name: str) -> None:
         columns[name] = columns[name][order]
 
-    beside(sort, list(columns))
+    beside(sort, list(columns), len(order))
 
 
 def _order_of(columns: Mapping[str, Array]) -> Array:

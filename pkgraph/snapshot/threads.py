@@ -1,9 +1,13 @@
-"""Independent steps beside each other: NumPy, Polars and the kernel let go of the interpreter."""
+"""Independent steps beside each other: NumPy, Polars and the kernel let go of the interpreter.
+
+What is little is done by the calling thread alone, step by step: starting threads would take longer.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, ParamSpec, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -11,23 +15,53 @@ if TYPE_CHECKING:
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+Arguments = ParamSpec("Arguments")
+
+MANY = 100_000
+"""Edges, or kilobytes, from which on there are threads."""
 
 
-def n_cores() -> int:
-    return os.cpu_count() or 1
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[Made]):
+    made: Made
+
+    def result(self) -> Made:
+        return self.made
 
 
-def threads() -> ThreadPoolExecutor:
-    """A thread a core."""
+class _ThisThread:
+    """Does at once what a pool of threads would do some time."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def submit(
+        self, make: Callable[Arguments, Made], /, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> _Done[Made]:
+        return _Done(make(*args, **kwargs))
+
+
+def n_threads(n: int) -> int:
+    """A thread a core for n edges, or kilobytes; 1 where they are few."""
+    return (os.cpu_count() or 1) if n >= MANY else 1
+
+
+def threads(n: int) -> ThreadPoolExecutor | _ThisThread:
+    """Threads for work on n edges, or kilobytes."""
+    if n_threads(n) == 1:
+        return _ThisThread()
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a reader needs none
 
-    return ThreadPoolExecutor(n_cores())
+    return ThreadPoolExecutor(n_threads(n))
 
 
-def beside(make: Callable[[Given], Made], given: Iterable[Given]) -> list[Made]:
-    """What is made of each, in their order; an error is raised when all are done."""
-    with threads() as pool:
-        return list(pool.map(make, given))
+def beside(make: Callable[[Given], Made], given: Iterable[Given], n: int) -> list[Made]:
+    """What is made of each, in their order, from n edges, or kilobytes, in all."""
+    with threads(n) as pool:
+        return [found.result() for found in [pool.submit(make, one) for one in given]]
 
 
 def slices(n: int, size: int) -> Iterator[slice]:

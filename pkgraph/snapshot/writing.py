@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pkgraph.snapshot.arrays import read_only, write_array
+from pkgraph.snapshot.cards import cards_of, lengths_of_cards
 from pkgraph.snapshot.format import SPECS
-from pkgraph.snapshot.layout import Array, CompiledGraph, to_arrays
+from pkgraph.snapshot.layout import CompiledGraph, to_arrays
 from pkgraph.snapshot.manifest import MANIFEST_NAME, FileFact, Manifest, manifest_bytes, manifest_of
 from pkgraph.snapshot.reader import file_digest
+from pkgraph.snapshot.threads import threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,16 +41,27 @@ def write_file(path: Path, content: bytes) -> None:
 def write_snapshot(
     folder: Path, compiled: CompiledGraph, inputs: Mapping[str, Any], moment: Moment
 ) -> Manifest:
-    """Make the folder and write every array and the manifest into it."""
+    """Make the folder and write every array and the manifest into it.
+
+    Cards that the graph was compiled without are made as they are written. Of one file the digest is made
+    while the next one is written.
+    """
     folder.mkdir()
     arrays = to_arrays(compiled.sections)
-    files: dict[str, FileFact] = {}
-    for spec in SPECS:
-        path = folder / spec.file_name
-        write_array(path, spec, arrays[spec.name])
-        files[spec.file_name] = FileFact(path.stat().st_size, file_digest(path))
-        moment("file_written")
-    manifest = manifest_of(files, _counts(arrays), compiled.intake, inputs)
+    made = {} if compiled.has_cards else lengths_of_cards(compiled.sections)
+    lengths = {name: len(array) for name, array in arrays.items()} | made
+    digests = {}
+    n_kilobytes = sum(array.nbytes for array in arrays.values()) >> 10
+    with threads(n_kilobytes) as pool:
+        for spec in SPECS:
+            path = folder / spec.file_name
+            is_made = spec.name in made
+            parts = cards_of(compiled.sections, spec.name) if is_made else [arrays[spec.name]]
+            write_array(path, spec, lengths[spec.name], parts)
+            digests[path] = pool.submit(file_digest, path)
+            moment("file_written")
+    files = {path.name: FileFact(path.stat().st_size, found.result()) for path, found in digests.items()}
+    manifest = manifest_of(files, _counts(lengths), compiled.intake, inputs)
     write_file(folder / MANIFEST_NAME, manifest_bytes(manifest))
     moment("manifest_written")
     sync_folder(folder)
@@ -56,12 +69,12 @@ def write_snapshot(
     return manifest
 
 
-def _counts(arrays: Mapping[str, Array]) -> dict[str, int]:
+def _counts(lengths: Mapping[str, int]) -> dict[str, int]:
     """Length of every dimension: of its arrays, or of its table of texts."""
     counts: dict[str, int] = {}
     for spec in SPECS:
         if not spec.dimension.endswith("+1"):
-            counts[spec.dimension] = len(arrays[spec.name])
+            counts[spec.dimension] = lengths[spec.name]
         elif spec.name.endswith(".offsets"):
-            counts[spec.dimension.removesuffix("+1")] = len(arrays[spec.name]) - 1
+            counts[spec.dimension.removesuffix("+1")] = lengths[spec.name] - 1
     return counts

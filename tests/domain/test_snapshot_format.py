@@ -15,13 +15,15 @@ import pytest
 
 from pkgraph.errors import SnapshotDamaged, SnapshotMissing
 from pkgraph.recommend import Graph
-from pkgraph.snapshot import Snapshot, open_published, verify
+from pkgraph.snapshot import Snapshot, open_published, threads, verify
 from pkgraph.snapshot.arrays import HEADER_SIZE
+from pkgraph.snapshot.compile import compile_graph
 from pkgraph.snapshot.format import SPECS
 from pkgraph.snapshot.layout import to_arrays
 from pkgraph.snapshot.manifest import MANIFEST_NAME, sealed, unsealed
 from tests.kept_snapshot import GOLDEN
 from tests.published import graph_of, publish_shop
+from tests.shop import accepted, products
 
 
 @pytest.fixture
@@ -42,6 +44,29 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert read.tobytes() == array.tobytes(), name
         assert type(read) is np.ndarray
         assert not read.flags.writeable
+
+
+def test_cards_that_are_made_as_they_are_written_are_those_of_the_whole_graph(tmp_path: Path) -> None:
+    bare = compile_graph(products(), accepted(), has_cards=False)
+    assert (bare.has_cards, graph_of().has_cards) == (False, True)
+    whole, written = (
+        publish_shop(tmp_path / name, graph) for name, graph in (("whole", None), ("bare", bare))
+    )
+    assert written.snapshot_id == whole.snapshot_id
+    assert verify(written.path) == verify(whole.path)
+
+
+def test_many_threads_write_and_find_what_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = publish_shop(tmp_path / "alone")
+    monkeypatch.setattr(threads, "MANY", 0)
+    together = publish_shop(tmp_path / "together", compile_graph(products(), accepted(), has_cards=False))
+    assert together.snapshot_id == alone.snapshot_id
+    damaged = together.path / "edge_explanations.bytes.arr"
+    damaged.chmod(0o644)
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(SnapshotDamaged, match=damaged.name):
+        verify(together.path)
 
 
 def test_an_opened_snapshot_is_copied_and_sent_with_its_values(tmp_path: Path) -> None:
