@@ -28,7 +28,7 @@ ROOM = ("openat", "write", "mkdir", "link", "rename", "fsync")
 NAMES = ("openat", "mkdir", "rename", "link", "unlink", "unlinkat", "rmdir")
 ERRORS: Mapping[str, Sequence[str]] = {
     "ENOSPC": ROOM,
-    "EDQUOT": ROOM,
+    "EDQUOT": ("write",),  # like ENOSPC for all that we do
     "EROFS": NAMES,
     "EIO": ("openat", "read", "write", "close", "fsync", "rename", "link", "unlink"),
     "EMFILE": ("openat",),
