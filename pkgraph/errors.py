@@ -12,6 +12,7 @@ PkgraphError
 │   ├── ProviderGone       no further call can succeed: stop at once
 │   └── CallFailed         one request brought no answer; the next may
 ├── LedgerError            the store of answers is out of reach; nothing is asked exit 7
+├── MachineError           the disk is full or read-only, a file must not be read  exit 8
 └── SnapshotError          nothing readable at this place                         exit 6
     ├── SnapshotMissing
     └── SnapshotDamaged
@@ -111,6 +112,10 @@ class CallFailed(ProviderError):
 
 class LedgerError(PkgraphError):
     exit_code = 7
+
+
+class MachineError(PkgraphError):
+    exit_code = 8
 
 
 class SnapshotError(PkgraphError):

@@ -5,6 +5,7 @@ Heavy imports stand inside the commands, so that help and recommendations come a
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import click
@@ -21,7 +22,21 @@ from pkgraph.cli.reading import recommend, search
 from pkgraph.cli.serving import export, push, serve, sync
 from pkgraph.cli.snapshots import rollback, snapshots, verify
 from pkgraph.cli.terminal import Terminated, show_error
-from pkgraph.errors import PkgraphError
+from pkgraph.errors import MachineError, PkgraphError
+
+REFUSALS = frozenset(
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EIO,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.EACCES,
+        errno.EPERM,
+    }
+)
+"""Errors that no fault of ours explains; any other is one, and is shown with its trace."""
 
 HELP = """\b
 Examples:
@@ -41,6 +56,7 @@ Exit codes:
   5  the language model's side failed; run again later
   6  no readable snapshot
   7  the answer ledger or the label store cannot be used
+  8  the machine refused: a full or read-only disk, missing rights, too many open files
   130, 143  stopped by Ctrl-C or SIGTERM; everything acknowledged is kept
 
 \b
@@ -79,6 +95,14 @@ for command in (
     cli.add_command(command)
 
 
+def _of_the_machine(error: OSError) -> MachineError:
+    where = f" at {error.filename}" if error.filename else ""
+    return MachineError(
+        f"The machine refused: {error.strerror}{where}.",
+        remedy="What was published stays. Make room or give the right, and run the same command again.",
+    )
+
+
 def main() -> None:
     """Run the command line; every error ends as what, why and what to do, with its exit code."""
     try:
@@ -86,6 +110,12 @@ def main() -> None:
     except PkgraphError as error:
         show_error(error)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        refusal = _of_the_machine(error)
+        show_error(refusal)
+        sys.exit(refusal.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

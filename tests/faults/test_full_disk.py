@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pkgraph.snapshot import open_published, verify
+from tests.command import Command
 from tests.figures import Figure
 from tests.published import graph_of, publish_shop
 
@@ -72,6 +73,18 @@ def test_whatever_room_is_left_the_old_graph_stays_and_nothing_gathers(
     assert open_published(root, verify=True).snapshot_id == verify(done.path).snapshot_id
     assert before - free(disk) <= needed + 4 * PAGE
     assert not list(root.rglob(".tmp-*"))
+
+
+def test_the_command_line_says_it_in_a_sentence(monkeypatch: pytest.MonkeyPatch, disk: Path) -> None:
+    root = disk / "graph"
+    old = [publish_shop(root, version=version).snapshot_id for version in "12"]
+    with full_but_for(0, disk):
+        said = Command(disk, monkeypatch)("rollback", "1")
+    assert said.code == 8
+    assert "No space left on device" in said.err
+    assert "Traceback" not in said.err
+    assert open_published(root, verify=True).snapshot_id == old[1]
+    assert Command(disk, monkeypatch)("rollback", "1").code == 0
 
 
 def test_where_there_is_room_enough_it_is_published(disk: Path) -> None:
