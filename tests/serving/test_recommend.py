@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -16,9 +17,11 @@ from pkgraph.model import kind_id
 from pkgraph.recommend import Graph, Recommendations
 from pkgraph.recommend.question import ALL_TYPES
 from pkgraph.recommend.ranking import Source, arrivals_by_paths, arrivals_by_rows, ranked
+from pkgraph.recommend.search import search
 from pkgraph.snapshot.arrays import HEADER_SIZE
 from pkgraph.snapshot.compile import compile_graph
 from tests.published import graph_of, publish_shop
+from tests.random_graph import random_graph
 from tests.shop import STATEMENTS, Told, accepted, products
 
 
@@ -281,6 +284,27 @@ def test_search_finds_products_kinds_and_purposes_by_beginnings_of_words(graph: 
     assert found("xylophone") == []
     assert found("") == []
     assert [hit.what for hit in graph.search("candles", 2)] == ["kind", "product"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    k=st.integers(1, 40),
+    what=st.sampled_from([None, "product", "kind", "purpose"]),
+)
+def test_the_first_k_found_are_the_first_of_all_that_is_found(seed: int, k: int, what: str | None) -> None:
+    """Only what may be among them is sorted: ties by worth and popularity are cut where sorting would cut."""
+    sections, random = random_graph(seed % 7).sections, np.random.default_rng(seed)
+    text = " ".join(
+        str(random.choice(["kind", "a", "brulee", "crème", "3", "because", "shelf", "purpose", "pipe"]))
+        for _ in range(random.integers(1, 5))
+    )
+    found = search(sections, text, 1_000, what)
+    assert search(sections, text, k, what) == found[:k]
+    if what is None:
+        assert [hit for hit in found if hit.what == "purpose"] == list(
+            search(sections, text, 1_000, "purpose")
+        )
 
 
 @given(text=st.text(st.characters(), max_size=60))  # lone surrogates too
