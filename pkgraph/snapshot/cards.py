@@ -77,9 +77,9 @@ def parts_of_cards(s: Sections) -> Iterator[Part]:
         yield "row_cards", WORDS["row_cards"] * part.start, partial(_of_rows, s, part)
 
 
-def cards_of(s: Sections, name: str) -> Iterator[Array]:
-    """All cards of a sort, in parts, each made when it is asked for."""
-    return (made() for section, _, made in parts_of_cards(s) if section == name)
+def makers_of_cards(s: Sections, name: str) -> Iterator[Callable[[], Array]]:
+    """What makes the cards of a sort, part by part."""
+    return (made for section, _, made in parts_of_cards(s) if section == name)
 
 
 def _card(*words: Array) -> Array:

@@ -96,11 +96,11 @@ def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
     """
     columns, answers, rationales, phrases = _read(accepted, kinds)
     n_accepted, sentence_bytes = len(columns["source"]), columns.pop("sentence_bytes")
-    refused = _refuse(columns)
-    _sort(columns)
+    kept, refused = _judged(columns)
+    _sort(columns, kept)
     edge_offsets = _edge_offsets(columns)
     first = edge_offsets[:-1]
-    edges = {name: columns.pop(name)[first] for name in _KEYS}
+    edges = dict(zip(_KEYS, beside(lambda name: columns.pop(name)[first], _KEYS, len(first)), strict=True))
     row = columns.pop("row")[first]
     edge_of_row = np.full(n_accepted, -1, dtype="<i4")
     edge_of_row[row] = np.arange(len(row))
@@ -222,54 +222,46 @@ def _read_numbers(accepted: pl.LazyFrame) -> dict[str, Array]:
     return {name: numbers[name].to_numpy() for name in numbers.columns}
 
 
-def _refuse(columns: dict[str, Array]) -> dict[str, int]:
-    """Leave out what is not compiled, and give each row its place in the accepted relations.
-
-    Returns:
-        Reason to the number of rows that were left out for it.
-    """
+def _judged(columns: Mapping[str, Array]) -> tuple[Array, dict[str, int]]:
+    """Places of the rows that are compiled, and reason to the number of the others."""
     source, target = columns["source"], columns["target"]
     is_refused = (target < 0, source < 0, source == target, columns["type"] < 0)
     is_kept, refused = np.ones(len(source), dtype=bool), dict[str, int]()
     for reason, is_so in zip(REFUSALS, is_refused, strict=True):
         refused[reason] = int((is_kept & is_so).sum())
         is_kept &= ~is_so
-    columns["row"] = np.flatnonzero(is_kept).astype("<i4")
-    if not is_kept.all():
-        for name in columns.keys() - {"row"}:
-            columns[name] = columns[name][columns["row"]]
-    columns["type"] = columns["type"].astype("<u1")
-    return {reason: count for reason, count in sorted(refused.items()) if count}
+    return np.flatnonzero(is_kept), {reason: count for reason, count in sorted(refused.items()) if count}
 
 
-def _sort(columns: dict[str, Array]) -> None:
-    """Put the rows in the order of the edges, the surest statement of each first."""
-    order = _order_of(columns)
+def _sort(columns: dict[str, Array], kept: Array) -> None:
+    """Put the kept rows in the order of the edges, the surest of each first, and add their places."""
+    order = _order_of(columns, kept)
 
     def sort(name: str) -> None:
         columns[name] = columns[name][order]
 
     beside(sort, list(columns), len(order))
+    columns["type"], columns["row"] = columns["type"].astype("<u1"), order.astype("<i4")
 
 
-def _order_of(columns: Mapping[str, Array]) -> Array:
-    """Places of the rows by source and target, and only where these are equal by everything else.
+def _order_of(columns: Mapping[str, Array], kept: Array) -> Array:
+    """The kept places by source and target, and only where these are equal by everything else.
 
     Source, target and place mostly fit into one integer, which NumPy sorts three times as fast as Polars
     sorts several columns.
     """
-    source, target = columns["source"], columns["target"]
-    n, greatest = len(source), max(int(source.max(initial=1)), int(target.max(initial=1)))
+    source, target = columns["source"][kept], columns["target"][kept]
+    n, greatest = len(kept), max(int(source.max(initial=1)), int(target.max(initial=1)))
     kind_bits, row_bits = greatest.bit_length(), n.bit_length()
     if 2 * kind_bits + row_bits > 64:  # noqa: PLR2004 - bits of an integer
-        return _sorted_places(columns, np.arange(n))
+        return _sorted_places(columns, kept)
     packed = source.astype(np.uint64)
     packed <<= np.uint64(kind_bits)
     packed |= target.astype(np.uint64)
     packed <<= np.uint64(row_bits)
     packed |= np.arange(n, dtype=np.uint64)
     packed.sort()
-    order: Array = (packed & np.uint64((1 << row_bits) - 1)).astype(np.int64)
+    order: Array = kept[(packed & np.uint64((1 << row_bits) - 1)).astype(np.int64)]
     packed >>= np.uint64(row_bits)
     is_tied = np.zeros(n, dtype=bool)
     is_tied[1:] = packed[1:] == packed[:-1]

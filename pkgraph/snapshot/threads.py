@@ -6,8 +6,9 @@ What is little is done by the calling thread alone, step by step: starting threa
 from __future__ import annotations
 
 import os
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,8 @@ Arguments = ParamSpec("Arguments")
 MANY = 100_000
 """Edges, or kilobytes, from which on there are threads."""
 
+AHEAD = 2
+
 
 @dataclass(frozen=True, slots=True)
 class _Done(Generic[Made]):
@@ -29,7 +32,7 @@ class _Done(Generic[Made]):
         return self.made
 
 
-class _ThisThread:
+class ThisThread:
     """Does at once what a pool of threads would do some time."""
 
     def __enter__(self) -> Self:
@@ -49,10 +52,10 @@ def n_threads(n: int) -> int:
     return (os.cpu_count() or 1) if n >= MANY else 1
 
 
-def threads(n: int) -> ThreadPoolExecutor | _ThisThread:
+def threads(n: int) -> ThreadPoolExecutor | ThisThread:
     """Threads for work on n edges, or kilobytes."""
     if n_threads(n) == 1:
-        return _ThisThread()
+        return ThisThread()
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - a reader needs none
 
     return ThreadPoolExecutor(n_threads(n))
@@ -62,6 +65,16 @@ def beside(make: Callable[[Given], Made], given: Iterable[Given], n: int) -> lis
     """What is made of each, in their order, from n edges, or kilobytes, in all."""
     with threads(n) as pool:
         return [found.result() for found in [pool.submit(make, one) for one in given]]
+
+
+def made_ahead(makes: Iterable[Callable[[], Made]], pool: ThreadPoolExecutor | ThisThread) -> Iterator[Made]:
+    """What each makes, in their order; two are made while one is used."""
+    waiting = deque[Any]()
+    for make in makes:
+        waiting.append(pool.submit(make))
+        if len(waiting) > AHEAD:
+            yield waiting.popleft().result()
+    yield from (found.result() for found in waiting)
 
 
 def slices(n: int, size: int) -> Iterator[slice]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pkgraph.snapshot.arrays import read_only, write_array
-from pkgraph.snapshot.cards import cards_of, lengths_of_cards
+from pkgraph.snapshot.cards import lengths_of_cards, makers_of_cards
 from pkgraph.snapshot.format import SPECS
-from pkgraph.snapshot.layout import CompiledGraph, to_arrays
+from pkgraph.snapshot.layout import Array, CompiledGraph, to_arrays
 from pkgraph.snapshot.manifest import MANIFEST_NAME, FileFact, Manifest, manifest_bytes, manifest_of
 from pkgraph.snapshot.reader import file_digest
-from pkgraph.snapshot.threads import threads
+from pkgraph.snapshot.threads import made_ahead, threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +55,9 @@ def write_snapshot(
     with threads(n_kilobytes) as pool:
         for spec in SPECS:
             path = folder / spec.file_name
-            is_made = spec.name in made
-            parts = cards_of(compiled.sections, spec.name) if is_made else [arrays[spec.name]]
+            parts: Iterable[Array] = [arrays[spec.name]]
+            if spec.name in made:
+                parts = made_ahead(makers_of_cards(compiled.sections, spec.name), pool)
             write_array(path, spec, lengths[spec.name], parts)
             digests[path] = pool.submit(file_digest, path)
             moment("file_written")
