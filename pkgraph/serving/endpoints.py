@@ -128,6 +128,8 @@ def statements(ask: Ask) -> Answer:
 def recommendations(ask: Ask) -> Answer:
     """Products that belong with a basket, or serve a purpose, or both; unknown SKUs are named."""
     current = ask.current
+    if ask.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise Problem(415, "unsupported-media-type", "Send the body as it is, not compressed.")
     options = basket_options(ask.body, ask.headers.get(b"content-type", b""))
     asked = frozenset(options.pop("available")) if "available" in options else None
     available: Available | None = current.available if asked is None else asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import tracemalloc
 from collections.abc import Iterator
@@ -175,6 +176,16 @@ def test_text_that_is_no_unicode_is_a_400(server: Server, body: str) -> None:
 def test_a_question_that_is_no_json_by_its_type_is_a_415(server: Server) -> None:
     answer = server.post("/v1/recommendations", content="{}", headers={"content-type": "text/plain"})
     assert answer.status_code == 415
+
+
+def test_a_compressed_question_is_told_so_and_not_that_it_is_no_json(server: Server) -> None:
+    body = gzip.compress(b'{"skus": ["f1"]}')
+    answer = server.post("/v1/recommendations", content=body, headers={**JSON, "content-encoding": "gzip"})
+    assert (answer.status_code, "not compressed" in answer.json()["detail"]) == (415, True)
+    plain = server.post(
+        "/v1/recommendations", content=b'{"skus": ["f1"]}', headers={**JSON, "content-encoding": "identity"}
+    )
+    assert plain.status_code == 200
 
 
 def test_a_body_that_is_too_long_is_a_413(server: Server) -> None:
