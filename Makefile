@@ -82,7 +82,7 @@ bench: setup  ## every published number
 openapi: setup  ## write docs/openapi.json again after a change of the HTTP contract
 	$(BIN)/python -c 'import json; from pkgraph.serving.routes import ROUTES; from pkgraph.serving.documents import openapi; print(json.dumps(openapi(ROUTES), indent=1))' > docs/openapi.json
 
-# The made-up shops and what other engines hold of them, 20 GB, stay in WORK for the next run.
+# The made-up shops and what other engines hold of them, 17 GB, stay in WORK for the next run.
 WORK ?= .bench
 bench-serve: setup  ## recommending in process and over HTTP, beside what others use; files stay in WORK=.bench
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r pyproject.toml --extra peers

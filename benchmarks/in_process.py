@@ -204,7 +204,7 @@ def summary(found: dict[str, dict[str, dict[str, Any]]]) -> None:
     print(f"\n### In short: p50 / p99 in microseconds; the columns after them are of {last}\n")
     sizes = [f"{SIZES[size][0] / 1e6:g} M SKUs" for size in found]
     columns = {key: COLUMNS[key] for key in ("ratio", "open_ms", "memory_mb", "disk_gb")}
-    shown = Table(["", *(size.rjust(15) for size in sizes), *columns.values()], max(map(len, NAMES.values())))
+    shown = Table(["", *(size.rjust(17) for size in sizes), *columns.values()], max(map(len, NAMES.values())))
     for name in (name for name in found[last] if name != "exact"):
         rows = [found[size][name] for size in found]
         times = [f"{show(row['p50'])} / {show(row['p99'])}" if "p50" in row else "left out" for row in rows]
