@@ -24,7 +24,7 @@ from pkgraph.cli.snapshots import rollback, snapshots, verify
 from pkgraph.cli.terminal import Terminated, show_error
 from pkgraph.errors import MachineError, PkgraphError
 
-REFUSALS = frozenset(
+OF_THE_MACHINE = frozenset(
     {
         errno.ENOSPC,
         errno.EDQUOT,
@@ -111,7 +111,7 @@ def main() -> None:
         show_error(error)
         sys.exit(error.exit_code)
     except OSError as error:
-        if error.errno not in REFUSALS:
+        if error.errno not in OF_THE_MACHINE:
             raise
         refusal = _of_the_machine(error)
         show_error(refusal)

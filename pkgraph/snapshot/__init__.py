@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pkgraph.snapshot.reader import Snapshot, Statement
     from pkgraph.snapshot.rules import RULES, Rule, judge_by_rules, verify
 
-_HOMES = {
+_NAMES = {
     "claim": ("claim_of",),
     "commits": ("Record", "channel_root", "current", "open_published", "open_record", "snapshots"),
     "difference": ("Difference", "compare"),
@@ -41,7 +41,7 @@ _HOMES = {
     "reader": ("Snapshot", "Statement"),
     "rules": ("RULES", "Rule", "judge_by_rules", "verify"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "HOLDS_BOTH_WAYS",
@@ -75,9 +75,9 @@ __all__ = [
 if not TYPE_CHECKING:  # a type checker would take every name for an attribute
 
     def __getattr__(name: str) -> object:
-        home = _HOME_OF.get(name)
-        if home is None:
+        module = _MODULE_OF.get(name)
+        if module is None:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = getattr(import_module(f"{__name__}.{home}"), name)
+        found = getattr(import_module(f"{__name__}.{module}"), name)
         globals()[name] = found
         return found

@@ -72,8 +72,8 @@ def _kinds_of(products: pl.DataFrame) -> pl.DataFrame:
 
 
 def _catalog_sections(products: pl.DataFrame, kinds: pl.DataFrame) -> dict[str, Any]:
-    numbered = products.select("kind_id").join(kinds, on="kind_id", how="left", maintain_order="left")
-    sku_kind = numbered["row"].to_numpy().astype("<i4")
+    placed = products.select("kind_id").join(kinds, on="kind_id", how="left", maintain_order="left")
+    sku_kind = placed["row"].to_numpy().astype("<i4")
     popularity = floats(products["popularity"], 0.0)
     order = np.lexsort((np.arange(len(sku_kind)), -popularity, sku_kind))
     sku_ids = strings_of(products["sku"])
