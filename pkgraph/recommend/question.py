@@ -100,14 +100,12 @@ def listed(texts: Iterable[str], name: str) -> Iterable[str]:
     return texts
 
 
-def types_of(names: Iterable[str] | None) -> int:
+def types_of(names: Iterable[str]) -> int:
     """Relation types as bits.
 
     Raises:
         InputError: There is no such type.
     """
-    if names is None:
-        return ALL_TYPES
     wanted = {str(name) for name in listed(names, "relation_types")}
     unknown = sorted(wanted - {str(name) for name in RelationType})
     if unknown:
@@ -118,14 +116,12 @@ def types_of(names: Iterable[str] | None) -> int:
     return sum(1 << code for code, name in enumerate(RELATION_TYPES) if name in wanted)
 
 
-def steps_of(weights: Sequence[float] | None, n_seeds: int) -> tuple[int, ...] | None:
-    """Seed weights in steps of 1 / WEIGHT_STEPS; None where every seed counts once.
+def steps_of(weights: Sequence[float], n_seeds: int) -> tuple[int, ...]:
+    """Seed weights in steps of 1 / WEIGHT_STEPS.
 
     Raises:
         InputError: There are more or fewer than seeds, or one is outside its range.
     """
-    if weights is None:
-        return None
     if len(weights) != n_seeds:
         raise InputError(f"{len(weights)} weights were given for {n_seeds} seeds.")
     outside = [weight for weight in weights if not 0 < weight <= MAX_SEED_WEIGHT]
@@ -137,6 +133,11 @@ def steps_of(weights: Sequence[float] | None, n_seeds: int) -> tuple[int, ...] |
 
 
 def prices_of(min_price: float | None, max_price: float | None) -> tuple[float, float] | None:
+    """Lowest and highest price, one that is not given infinite; None where neither is.
+
+    Raises:
+        InputError: The lowest is above the highest, or one is no number.
+    """
     if min_price is None and max_price is None:
         return None
     low = float("-inf") if min_price is None else float(min_price)
