@@ -29,6 +29,8 @@ WORDS = {"sku_cards": 4, "kind_cards": 4, "edge_cards": 8, "row_cards": 2}
 """Of a card of each sort."""
 
 AT_ONCE = 250_000
+"""Cards of edges or rows that are made at a time; those of edges take 16 MB."""
+
 NO_SHARE = (1 << 24) - 1
 """Stands where a probability is no share."""
 
@@ -103,15 +105,23 @@ def _texts(table: Strings) -> Array:
     return _slices(table.offsets)
 
 
+def _lower(values: Array) -> Array:
+    """Signed numbers in the lower 32 bits of words."""
+    return values.astype(np.int32).view(np.uint32).astype(np.uint64)
+
+
+def _upper(values: Array) -> Array:
+    """Signed numbers in the upper 32 bits of words."""
+    return _lower(values) << np.uint64(32)
+
+
 def _halves(upper: Array, lower: Array) -> Array:
-    """Two signed numbers of 32 bits in one word."""
-    above = upper.astype(np.int32).view(np.uint32).astype(np.uint64) << np.uint64(32)
-    return above | lower.astype(np.int32).view(np.uint32)
+    return _upper(upper) | _lower(lower)
 
 
 def _of_skus(s: Sections) -> Array:
-    kind = s.sku_kind.astype(np.int32).view(np.uint32)
-    return _card(_texts(s.sku_ids), _texts(s.sku_titles), s.sku_price.astype("<f8").view("<u8"), kind)
+    price = s.sku_price.astype("<f8").view("<u8")
+    return _card(_texts(s.sku_ids), _texts(s.sku_titles), price, _lower(s.sku_kind))
 
 
 def _of_kinds(s: Sections) -> Array:
@@ -129,19 +139,18 @@ def _of_edges(s: Sections, part: slice, rationales: Array, rationale_ids: Array,
     share = s.edge_probability[part]
     is_share = (share >= 0) & (share <= 1)
     micro = np.where(is_share, np.rint(np.where(is_share, share, 0) * MICRO), NO_SHARE).astype(np.uint64)
-    target = s.edge_target[part].astype(np.int32).view(np.uint32).astype(np.uint64) << np.uint64(32)
     return _card(
         _slices(s.edge_explanations.offsets[part.start : part.stop + 1]),
         rationales[s.edge_rationale[part]],
         rationale_ids[s.edge_rationale[part]],
         responses[s.statement_response[first]],
         _halves(s.statement_position[first], s.edge_phrase[part]),
-        target | micro << np.uint64(8) | s.edge_type[part],
+        _upper(s.edge_target[part]) | micro << np.uint64(8) | s.edge_type[part],
         share.astype("<f8").view("<u8"),
         np.zeros(len(share), dtype="<u8"),  # a card is one line of memory
     )
 
 
 def _of_rows(s: Sections, part: slice) -> Array:
-    target = s.row_target[part].astype(np.int32).view(np.uint32).astype(np.uint64) << np.uint64(32)
-    return _card(target | s.row_weight[part], _halves(s.row_edge[part], s.row_via[part]))
+    target_and_weight = _upper(s.row_target[part]) | s.row_weight[part]
+    return _card(target_and_weight, _halves(s.row_edge[part], s.row_via[part]))
