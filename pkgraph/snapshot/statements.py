@@ -32,6 +32,7 @@ REFUSALS = (
 """Why an accepted row is not compiled; the first that holds counts."""
 
 _SURENESS = (-pl.col("probability"), "response", "position", "phrase")
+"""The order of the statements of an edge, the surest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,13 @@ class Statements:
         edge_offsets: int64 of shape (n_edges + 1,). Statements of one edge stand together, surest first.
         response: Of every statement the answer it was read from; so all arrays down to match_score.
         rationales: rationale_id and rationale, in the order of the ids.
+        response_ids: In their order; so the prompts, models and phrases.
+        response_prompt: Of every answer its row of prompt_ids; so response_model.
+        n_accepted: Rows that came in.
         refused: Reason to the number of rows that were not compiled.
         edge_of_row: int32; of every accepted relation the edge whose surest statement it is, or -1.
+        sentence_bytes: Of every edge the length of its sentence in UTF-8.
+        accepted: The relations themselves, for their sentences.
     """
 
     source: Array
@@ -293,6 +299,7 @@ def _used_texts(texts: pl.Series, rows: Array) -> tuple[pl.Series, Array]:
 
 
 def _edge_offsets(columns: Mapping[str, Array]) -> Array:
+    """Where the statements of every edge start; they stand in the order of the edges."""
     n = len(columns["source"])
     differs = np.zeros(n, dtype=bool)
     differs[:1] = True

@@ -22,6 +22,7 @@ MANY = 100_000
 """Edges, or kilobytes, from which on there are threads."""
 
 AHEAD = 2
+"""Made while another is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def beside(make: Callable[[Given], Made], given: Iterable[Given], n: int) -> lis
 
 
 def made_ahead(makes: Iterable[Callable[[], Made]], pool: ThreadPoolExecutor | ThisThread) -> Iterator[Made]:
-    """What each makes, in their order; two are made while one is used."""
+    """What each makes, in their order; AHEAD are made while one is used."""
     waiting = deque[Any]()
     for make in makes:
         waiting.append(pool.submit(make))
