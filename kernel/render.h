@@ -29,7 +29,8 @@ typedef struct {
     Scratch *scratch; /* NULL while a question is at work: another one then makes its own */
 } Graph;
 
-/* module.c */
+/* graph.c */
+extern PyType_Spec graph_spec;
 PyObject *raise_status(const Graph *self, Status status);
 
 /* later.c */

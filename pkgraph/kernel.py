@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import ModuleType
 
-VERSION = 7
+VERSION = 8
 """What this code expects; a kernel built from other sources is left alone until it is built again."""
 
 SWITCH = "PKGRAPH_NO_KERNEL"
