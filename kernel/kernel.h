@@ -30,7 +30,6 @@
     X(edge_offsets, "edge_offsets", int64_t) \
     X(edge_source, "edge_source", int32_t) \
     X(edge_type, "edge_type", uint8_t) \
-    X(edge_rationale, "edge_rationale", int32_t) \
     X(edge_target, "edge_target", int32_t) \
     X(edge_probability, "edge_probability", double) \
     X(edge_weight, "edge_weight", uint32_t) \

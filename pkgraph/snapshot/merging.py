@@ -27,8 +27,8 @@ MAX_WEIGHT = (1 << 32) - 1
 PATHS_AT_ONCE = 2_000_000
 """Paths that are sorted together; about 150 MB of temporary arrays."""
 
-
-EDGE_ARRAYS = ("edge_source", "edge_type", "edge_rationale", "edge_target")
+MERGED_FROM = (*Readings.__slots__, "edge_source", "edge_type", "edge_target")
+"""The arrays that the kernel merges paths from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def merge_paths(s: Sections) -> Rows:
     compiled = kernel()
     if compiled is None:
         return merge_in_numpy(s)
-    arrays = {name: getattr(s, name) for name in (*Readings.__slots__, *EDGE_ARRAYS)}
+    arrays = {name: getattr(s, name) for name in MERGED_FROM}
     n_edges = len(s.edge_target)
     shares = _equal_shares(s, n_threads(n_edges))
     parts = beside(lambda ends: compiled.merge_paths(arrays, SHARED_TYPES, MAX_ROW, *ends), shares, n_edges)
