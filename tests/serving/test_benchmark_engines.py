@@ -13,7 +13,7 @@ from pkgraph.recommend import Graph
 from pkgraph.snapshot.compile import compile_graph
 from tests.published import publish_shop
 
-N_ASKED = 60
+N_ASKED = 40
 
 
 @pytest.fixture(scope="module")
