@@ -5,12 +5,14 @@ What failed once is tried again: a server that ran out of descriptors for a mome
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pkgraph.serving.served import Served
+from pkgraph.snapshot import Snapshot, open_published
 from tests.faults.powercut import Tree, digest_of, read_tree
 from tests.faults.tracing import KILLED, Point, calls_of, killed_at, points, refused_at, spread
 from tests.figures import Figure
@@ -94,3 +96,27 @@ def test_a_server_killed_while_it_loads_leaves_what_the_next_one_serves(
     assert set(killed) == {KILLED}
     assert is_unchanged()
     look()
+
+
+def test_what_can_never_be_read_is_tried_ever_less_often(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every try reads a whole snapshot: a disk that always fails must not be asked twice a second."""
+    served, tries, real = Served(root), list[int](), open_published
+    assert served.refresh()
+    new = publish_shop(root, version="new").snapshot_id
+
+    def failing(root: Path, *, verify: bool) -> Snapshot:
+        tries.append(len(tries))
+        return dataclasses.replace(
+            real(root, verify=verify), skipped=("It cannot be read.",), is_stopgap=True
+        )
+
+    monkeypatch.setattr("pkgraph.serving.served.open_published", failing)
+    monkeypatch.setattr(Served, "_take", lambda *_: False)
+    for _ in range(1_000):
+        served.refresh()
+    assert 8 <= len(tries) <= 12
+    monkeypatch.undo()
+    for _ in range(1_024):
+        served.refresh()
+    assert served.current is not None
+    assert served.current.graph.snapshot_id == new
