@@ -25,10 +25,7 @@ import numpy as np
 from benchmarks.measuring import need_kernel
 from benchmarks.synthetic import Shop
 from benchmarks.tables import Table, machine
-from pkgraph.model import GateReport
 from pkgraph.recommend import Graph
-from pkgraph.snapshot import publish
-from pkgraph.snapshot.compile import compile_graph
 
 OURS = "pkgraph serve"
 SERVERS = {
@@ -57,15 +54,13 @@ class Figures:
     waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
-def _published(folder: Path) -> Path:
-    shop = Shop(N_SKUS, N_RELATIONS)
-    compiled = compile_graph(shop.products(), shop.write_relations(folder / "relations"))
-    content = GateReport({"made_up": N_RELATIONS})
-    publish(folder / "graph", compiled, inputs={}, judge=lambda _: content, created_at="2026-11-25T12:00:00Z")
+def published(folder: Path) -> Path:
+    """Root of a made-up shop's graph."""
+    Shop(N_SKUS, N_RELATIONS).publish(folder / "graph", folder / "relations")
     return folder / "graph"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -166,17 +161,16 @@ def _measure(process: subprocess.Popen[bytes], port: int, requests: list[bytes])
     return (_cpu_seconds(process) - before) / len(requests) * 1e6, taken
 
 
-def _asked(graph: Graph) -> list[str]:
-    """SKUs of kinds with many relations, that have ten recommendations."""
+def busy_skus(graph: Graph, n: int) -> list[str]:
+    """The most popular SKU of each of the first n kinds with many relations."""
     s = graph.snapshot.sections
     full = np.flatnonzero(np.diff(s.row_offsets)[: len(s.kind_ids)] >= 20)
-    skus = [s.sku_ids[int(s.kind_skus[s.kind_sku_offsets[kind]])] for kind in full[:2_000]]
-    return [sku for sku in skus if len(graph.recommend([sku]).items) == 10]
+    return [s.sku_ids[int(s.kind_skus[s.kind_sku_offsets[kind]])] for kind in full[:n]]
 
 
 def _round(server: str, root: Path, skus: list[str], n: int, figures: Figures) -> None:
     """Start a server, compare some answers, ask both routes, stop it."""
-    random, port = np.random.default_rng(0), _free_port()
+    random, port = np.random.default_rng(0), free_port()
     items = _requests([f"/v1/items/{skus[i]}/recommendations" for i in random.integers(0, len(skus), n)])
     process = _start(server, root, port)
     _same_answers(port, Graph.published(root), skus[:N_COMPARED])
@@ -198,9 +192,9 @@ def main() -> None:
     need_kernel()
     print(f"\n### Over HTTP\n\n{machine()}\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        root = _published(Path(folder))
+        root = published(Path(folder))
         graph = Graph.published(root)
-        skus = _asked(graph)
+        skus = [sku for sku in busy_skus(graph, 2_000) if len(graph.recommend([sku]).items) == 10]
         size = int(np.mean([len(graph.recommend_json([sku])) for sku in skus]))
         for number in range(ROUNDS):
             for server in servers:

@@ -15,7 +15,6 @@ import argparse
 import contextlib
 import gc
 import os
-import platform
 import signal
 import socket
 import subprocess
@@ -28,7 +27,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.http import _free_port, _published
+from benchmarks.http import busy_skus, free_port, published
+from benchmarks.tables import machine
 from pkgraph.recommend import Graph
 from pkgraph.snapshot import rollback
 
@@ -51,7 +51,7 @@ class Place:
     """A served graph and its stock list, and what can happen to them."""
 
     def __init__(self, folder: Path) -> None:
-        self.root, self.stock, self.port = _published(folder), folder / "stock.txt", _free_port()
+        self.root, self.stock, self.port = published(folder), folder / "stock.txt", free_port()
         self.graph = Graph.published(self.root)
         self.skus = list(self.graph.snapshot.sections.sku_ids)
         self.n_swaps = 0
@@ -69,9 +69,7 @@ class Place:
         draft.replace(self.stock)
 
     def asked(self) -> list[bytes]:
-        sections = self.graph.snapshot.sections
-        full = np.flatnonzero(np.diff(sections.row_offsets)[: len(sections.kind_ids)] >= 20)[:500]
-        skus = [self.skus[int(sections.kind_skus[sections.kind_sku_offsets[kind]])] for kind in full]
+        skus = busy_skus(self.graph, 500)
         return [f"GET /v1/items/{sku}/recommendations HTTP/1.1\r\nhost: a\r\n\r\n".encode() for sku in skus]
 
 
@@ -181,8 +179,7 @@ def main() -> None:
         with _running(place):
             rows = list(_rows(place, seconds))
             n_swaps = _swaps(place)
-    machine = f"{platform.machine()}, Python {platform.python_version()}, {os.cpu_count()} cores"
-    print(f"{machine}; {len(place.skus)} SKUs; load {os.getloadavg()[0]:.1f}; {seconds:.0f} s a round\n")
+    print(f"{machine()}; {len(place.skus)} SKUs; {seconds:.0f} s a round\n")
     print(f"{'ms a request beside':<36}{'p50':>8}{'p99':>8}{'p99.9':>8}{'n':>9}{'p99 x':>8}{'p99.9 x':>8}")
     for number, (name, taken) in enumerate(rows):
         p50, p99, p999 = np.percentile(taken, [50, 99, 99.9])
