@@ -116,7 +116,6 @@ class Numpy(_InThisProcess):
     """Arrays of all lists, mapped; a question sorts its rows by target and adds them up."""
 
     name = "NumPy over the lists, mapped"
-    TEXTS = ("sku", "sentence")
 
     def __init__(self, _: Lists, folder: Path) -> None:
         held = {path.stem: np.load(path, mmap_mode="r") for path in folder.glob("*.npy")}
@@ -218,19 +217,38 @@ class Lmdb(_InThisProcess):
         self.environment.close()
 
 
-class Sqlite(_InThisProcess):
-    """SQLite, one statement a question: the sum and the heaviest row of every target."""
+class _OneQuery(_InThisProcess):
+    """One statement a question: the sum of every target's rows, and the edge of the heaviest of them.
 
-    name = "SQLite, one query"
+    Attributes:
+        query: QUERY with what the dialect calls that edge; still open for as many marks as there are SKUs.
+    """
+
     QUERY = """
-        WITH asked AS (SELECT DISTINCT kind, place FROM sku WHERE sku IN (%s)),
-             found AS (SELECT target, SUM(weight) AS weight, MAX(weight * 4294967296 - r.kind), edge
+        WITH asked AS (SELECT DISTINCT kind, place FROM sku WHERE sku IN (%%s)),
+             found AS (SELECT target, SUM(weight) AS weight, %s
                        FROM rows r JOIN asked USING (kind)
                        WHERE target NOT IN (SELECT place FROM asked)
                        GROUP BY target ORDER BY 2 DESC, target LIMIT 10)
         SELECT product.sku, sentence.text FROM found
         JOIN product ON product.place = found.target JOIN sentence ON sentence.edge = found.edge
         ORDER BY found.weight DESC, found.target"""
+    query: str
+    connection: Any
+
+    def ask(self, skus: Sequence[str]) -> Answer:
+        found: Answer = self.connection.execute(self.query % ",".join("?" * len(skus)), list(skus)).fetchall()
+        return found
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class Sqlite(_OneQuery):
+    """SQLite; a bare column beside MAX is that of the row with the greatest."""
+
+    name = "SQLite, one query"
+    query = _OneQuery.QUERY % "MAX(weight * 4294967296 - r.kind), edge"
 
     def __init__(self, _: Lists, folder: Path) -> None:
         self.connection = sqlite3.connect(f"file:{folder / 'graph.sqlite'}?immutable=1", uri=True)
@@ -272,28 +290,13 @@ class Sqlite(_InThisProcess):
             columns = (kinds[part], *(rows[name][part] for name in ROW.names or ()))
             yield from zip(*(column.tolist() for column in columns), strict=True)
 
-    def ask(self, skus: Sequence[str]) -> Answer:
-        return self.connection.execute(self.QUERY % ",".join("?" * len(skus)), list(skus)).fetchall()
 
-    def close(self) -> None:
-        self.connection.close()
-
-
-class Duckdb(_InThisProcess):
-    """DuckDB, one statement a question."""
+class Duckdb(_OneQuery):
+    """DuckDB, with an index a table."""
 
     name = "DuckDB, one query"
     package: str | None = "duckdb"
-    QUERY = """
-        WITH asked AS (SELECT DISTINCT kind, place FROM sku WHERE sku IN (%s)),
-             found AS (SELECT target, SUM(weight) AS weight,
-                              ARG_MAX(edge, weight * 4294967296 - r.kind) AS edge
-                       FROM rows r JOIN asked USING (kind)
-                       WHERE target NOT IN (SELECT place FROM asked)
-                       GROUP BY target ORDER BY 2 DESC, target LIMIT 10)
-        SELECT product.sku, sentence.text FROM found
-        JOIN product ON product.place = found.target JOIN sentence ON sentence.edge = found.edge
-        ORDER BY found.weight DESC, found.target"""
+    query = _OneQuery.QUERY % "ARG_MAX(edge, weight * 4294967296 - r.kind) AS edge"
 
     def __init__(self, _: Lists, folder: Path) -> None:
         import duckdb
@@ -327,12 +330,6 @@ class Duckdb(_InThisProcess):
         for name, column in (("sku", "sku"), ("product", "place"), ("sentence", "edge"), ("rows", "kind")):
             connection.execute(f"CREATE INDEX {name}_{column} ON {name} ({column})")
         connection.close()
-
-    def ask(self, skus: Sequence[str]) -> Answer:
-        return self.connection.execute(self.QUERY % ",".join("?" * len(skus)), list(skus)).fetchall()
-
-    def close(self) -> None:
-        self.connection.close()
 
 
 class Redis:
