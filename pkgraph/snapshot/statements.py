@@ -1,8 +1,6 @@
-"""Accepted relations as numbers: a statement a row, in the order of the edges they become.
+"""Accepted relations become statements: those that can be compiled, in the order of the edges they make.
 
-Texts of 30 million rows do not fit beside their numbers: the widest column alone takes 2.3 GB. So each column
-of texts is read alone and leaves its number in a table, and the sentences of the edges are read at the end, a
-few million rows at a time.
+The sentences of the edges are read at the end, a few million rows at a time.
 """
 
 from __future__ import annotations
@@ -13,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from pkgraph.errors import InputError
-from pkgraph.snapshot.coding import numbered, place_texts, strings_of, table_for
-from pkgraph.snapshot.format import RELATION_TYPES
+from pkgraph.snapshot.accepted import column_of, read_columns
+from pkgraph.snapshot.coding import place_texts, strings_of, table_for
 from pkgraph.snapshot.layout import Array, Strings
-from pkgraph.snapshot.threads import beside, slices, threads
+from pkgraph.snapshot.threads import beside, slices
 
 ROWS_AT_ONCE = 2_000_000
 """Sentences that are read at a time by a thread: about 200 MB."""
@@ -84,7 +81,7 @@ class Statements:
 
         def place(part: slice) -> None:
             scan = self.accepted.slice(part.start, part.stop - part.start)
-            place_texts(table, self.edge_of_row[part], _column(scan, "explanation"))
+            place_texts(table, self.edge_of_row[part], column_of(scan, "explanation"))
 
         beside(place, slices(self.n_accepted, ROWS_AT_ONCE), self.n_accepted)
         return table
@@ -100,7 +97,7 @@ def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
     Raises:
         InputError: An answer was read under two prompts or models.
     """
-    columns, answers, rationales, phrases = _read(accepted, kinds)
+    columns, answers, rationales, phrases = read_columns(accepted, kinds)
     n_accepted, sentence_bytes = len(columns["source"]), columns.pop("sentence_bytes")
     kept, refused = _judged(columns)
     _sort(columns, kept)
@@ -132,100 +129,6 @@ def read_statements(accepted: pl.LazyFrame, kinds: pl.DataFrame) -> Statements:
         sentence_bytes=sentence_bytes[row],
         accepted=accepted,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """Answers in the order of their ids, and the prompt and model of each."""
-
-    ids: pl.Series
-    prompts: pl.Series
-    prompt: Array
-    models: pl.Series
-    model: Array
-
-
-def _read(
-    accepted: pl.LazyFrame, kinds: pl.DataFrame
-) -> tuple[dict[str, Array], _Answers, pl.DataFrame, pl.Series]:
-    """Every accepted row as numbers, in its place, and the tables that they name."""
-    types = pl.DataFrame({"text": [str(name) for name in RELATION_TYPES]}).with_row_index("row")
-    places = kinds.select(pl.col("kind_id").alias("text"), "row")
-    n_accepted = accepted.select(pl.len()).collect().item()
-    with threads(n_accepted) as pool:  # the longest first
-        answers = pool.submit(_read_answers, accepted)
-        rationales = pool.submit(_read_rationales, accepted)
-        numbers = pool.submit(_read_numbers, accepted)
-        phrases = pool.submit(lambda: numbered(_column(accepted, "product")))
-        source = pool.submit(_read_places, accepted, "source_kind_id", places, missing=kinds.height)
-        target = pool.submit(_read_places, accepted, "target_kind_id", places)
-        type_ = pool.submit(_read_places, accepted, "relation_type", types)
-    columns = {
-        "source": source.result(),
-        "target": target.result(),
-        "type": type_.result().astype("<i1"),
-        "rationale": rationales.result()[1],
-        "response": answers.result()[1],
-        "phrase": phrases.result()[1],
-        **numbers.result(),
-    }
-    return columns, answers.result()[0], rationales.result()[0], phrases.result()[0]
-
-
-def _column(accepted: pl.LazyFrame, name: str) -> pl.Series:
-    return accepted.select(pl.col(name).cast(pl.String)).collect(engine="streaming").to_series()
-
-
-def _read_places(accepted: pl.LazyFrame, name: str, places: pl.DataFrame, missing: int = -1) -> Array:
-    """The row of each text in a table of texts and rows, -1 where it is not there, `missing` for null."""
-    texts, codes = numbered(_column(accepted, name))
-    rows = texts.to_frame("text").join(places, on="text", how="left", maintain_order="left")["row"]
-    row = np.append(rows.cast(pl.Int32).fill_null(-1).to_numpy(), missing).astype("<i4")
-    found: Array = row[codes]
-    return found
-
-
-def _read_answers(accepted: pl.LazyFrame) -> tuple[_Answers, Array]:
-    ids, response = numbered(_column(accepted, "response_id"))
-    prompts, prompt = _read_of_answers(accepted, "prompt_id", ids, response)
-    models, model = _read_of_answers(accepted, "model", ids, response)
-    return _Answers(ids, prompts, prompt, models, model), response
-
-
-def _read_of_answers(
-    accepted: pl.LazyFrame, name: str, ids: pl.Series, response: Array
-) -> tuple[pl.Series, Array]:
-    """The distinct texts of a column that an answer has one of, and which of them each answer has."""
-    texts, codes = numbered(_column(accepted, name))
-    of_answer = np.empty(len(ids), dtype="<i4")
-    of_answer[response] = codes
-    is_torn = of_answer[response] != codes
-    if is_torn.any():
-        raise InputError(
-            f"The answer {ids[int(response[is_torn].min())]} stands under two prompts or models.",
-            remedy="Materialize `relations` again.",
-        )
-    return texts, of_answer
-
-
-def _read_rationales(accepted: pl.LazyFrame) -> tuple[pl.DataFrame, Array]:
-    """rationale_id and rationale in the order of the ids; of two spellings the first."""
-    ids, rationale = numbered(_column(accepted, "rationale_id"))
-    spellings, codes = numbered(_column(accepted, "rationale"))
-    spelling = np.full(len(ids), len(spellings), dtype="<i4")
-    np.minimum.at(spelling, rationale, codes)
-    return pl.DataFrame({"rationale_id": ids, "rationale": spellings.gather(spelling)}), rationale
-
-
-def _read_numbers(accepted: pl.LazyFrame) -> dict[str, Array]:
-    numbers = accepted.select(
-        pl.col("position").cast(pl.Int32),
-        pl.col("probability").cast(pl.Float64),
-        pl.col("stated_confidence").cast(pl.Float32),
-        pl.col("match_score").cast(pl.Float32),
-        pl.col("explanation").str.len_bytes().cast(pl.Int32).alias("sentence_bytes"),
-    ).collect(engine="streaming")
-    return {name: numbers[name].to_numpy() for name in numbers.columns}
 
 
 def _judged(columns: Mapping[str, Array]) -> tuple[Array, dict[str, int]]:
