@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pkgraph.errors import SnapshotMissing
-from pkgraph.snapshot import open_published, snapshots, verify
+from pkgraph.snapshot import snapshots, verify
 from pkgraph.snapshot.publishing import MOMENTS
+from tests.faults.changes import served
 from tests.published import graph_of, publish_shop
 
 KILLED, FAILED = -signal.SIGKILL, 3
@@ -53,13 +53,6 @@ def killed_at(moment: str, nth: int = 1) -> Callable[[str], None]:
     return kill
 
 
-def served_id(root: Path) -> str | None:
-    try:
-        return open_published(root, verify=True).snapshot_id
-    except SnapshotMissing:
-        return None
-
-
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("is_first", [True, False], ids=["first publish", "later publish"])
 def test_a_killed_publisher_leaves_the_old_graph_or_the_new_one(
@@ -70,10 +63,10 @@ def test_a_killed_publisher_leaves_the_old_graph_or_the_new_one(
     old = None if is_first else publish_shop(root, compiled, version="old").snapshot_id
     kill = killed_at(moment)
     assert ended(start(lambda: publish_shop(root, compiled, version="new", moment=kill))) == KILLED
-    assert served_id(root) == (reference.snapshot_id if moment in COMMITTED else old)
+    assert served(root) == (reference.snapshot_id if moment in COMMITTED else old)
     after = publish_shop(root, compiled, version="new")
     assert after.is_new == (moment not in COMMITTED)
-    assert served_id(root) == reference.snapshot_id
+    assert served(root) == reference.snapshot_id
     assert verify(after.path).snapshot_id == reference.snapshot_id
     assert not list(root.rglob(".tmp-*"))
     assert {path.name for path in (root / "snapshots").iterdir()} == {r.path.name for r in snapshots(root)}
@@ -86,11 +79,11 @@ def test_a_publisher_killed_between_two_files_leaves_the_old_graph(nth: int, tmp
     for _ in range(3):
         kill = killed_at("file_written", nth)
         assert ended(start(partial(publish_shop, tmp_path, compiled, version="new", moment=kill))) == KILLED
-    assert served_id(tmp_path) == old.snapshot_id
+    assert served(tmp_path) == old.snapshot_id
     assert len(list((tmp_path / "snapshots").iterdir())) == 2  # the old one and one left-over, not three
 
 
 def test_what_was_acknowledged_is_served(tmp_path: Path) -> None:
     compiled = graph_of()
     assert ended(start(lambda: publish_shop(tmp_path, compiled))) == 0
-    assert served_id(tmp_path) is not None
+    assert served(tmp_path) is not None
