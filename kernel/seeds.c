@@ -171,9 +171,20 @@ static int by_row(const void *one, const void *other)
     return (first > second) - (first < second);
 }
 
-/* Rows of seeds and exclusions are hidden; seeds become sources. */
-static Status add_seeds(const Tables *t, const Asked *asked, Scratch *s, PyObject *skus, bool are_seeds,
-                        PyObject *unknown)
+/* A seed becomes a source, or is named as unknown. */
+static Status add_seed(const Tables *t, const Asked *asked, Scratch *s, int64_t row, Py_ssize_t place,
+                       PyObject *unknown)
+{
+    if (row < 0)
+        return add_unknown(unknown, PySequence_Fast_GET_ITEM(asked->skus, place));
+    int64_t kind = lower_half(SKU_WORD(t, row, SKU_KIND));
+    if (!is_row(kind, t->n_kinds))
+        return DAMAGED;
+    return add_source(s, kind, (int)place, steps_at(asked, place)) ? OK : FAILED;
+}
+
+/* Rows of seeds and exclusions are hidden. `unknown` is given with the seeds. */
+static Status add_skus(const Tables *t, const Asked *asked, Scratch *s, PyObject *skus, PyObject *unknown)
 {
     Lookup lookups[AT_ONCE];
     Py_ssize_t n = PySequence_Fast_GET_SIZE(skus);
@@ -189,18 +200,9 @@ static Status add_seeds(const Tables *t, const Asked *asked, Scratch *s, PyObjec
             int64_t row = lookups[i].row;
             if (row >= 0)
                 s->hidden[s->n_hidden++] = (int32_t)row;
-            if (!are_seeds)
-                continue;
-            if (row < 0) {
-                if (add_unknown(unknown, PySequence_Fast_GET_ITEM(skus, first + i)) != OK)
-                    return FAILED;
-            } else {
-                int64_t kind = lower_half(SKU_WORD(t, row, SKU_KIND));
-                if (!is_row(kind, t->n_kinds))
-                    return DAMAGED;
-                if (!add_source(s, kind, (int)(first + i), steps_at(asked, first + i)))
-                    return FAILED;
-            }
+            Status status = unknown == NULL ? OK : add_seed(t, asked, s, row, first + i, unknown);
+            if (status != OK)
+                return status;
         }
     }
     return OK;
@@ -209,9 +211,9 @@ static Status add_seeds(const Tables *t, const Asked *asked, Scratch *s, PyObjec
 Status find_sources(const Tables *t, const Asked *asked, Scratch *s, PyObject *unknown)
 {
     s->n_sources = s->n_hidden = 0;
-    Status status = add_seeds(t, asked, s, asked->skus, true, unknown);
+    Status status = add_skus(t, asked, s, asked->skus, unknown);
     if (status == OK)
-        status = add_seeds(t, asked, s, asked->exclude, false, NULL);
+        status = add_skus(t, asked, s, asked->exclude, NULL);
     if (status != OK)
         return status;
     if (s->n_hidden > FEW_HIDDEN)
