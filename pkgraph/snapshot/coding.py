@@ -69,7 +69,7 @@ def numbered(column: pl.Series) -> tuple[pl.Series, Array]:
     order = texts.arg_sort().to_numpy()
     place = np.full(len(texts) + 1, -1, dtype="<i4")  # the last is found where the code is -1
     place[order] = np.arange(len(texts))
-    return texts.gather(order), place[codes]
+    return texts.gather(order), np.take(place, codes)
 
 
 def coded(column: pl.Series) -> tuple[Strings, Array]:
