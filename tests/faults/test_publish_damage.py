@@ -20,7 +20,7 @@ from pkgraph.snapshot.format import SPECS
 from pkgraph.snapshot.manifest import read_manifest
 from pkgraph.snapshot.reader import check_digests
 from pkgraph.snapshot.retention import hold
-from tests.faults.test_publish_kills import ended, start
+from tests.faults.children import ended, start
 from tests.figures import Figure
 from tests.published import CREATED_AT, graph_of, publish_shop
 from tests.shop import STATEMENTS

@@ -1,7 +1,4 @@
-"""A publisher killed at any moment leaves the old graph or the new one, and the next publisher cleans up.
-
-Graphs are compiled before the fork: the thread pool of Polars does not survive one.
-"""
+"""A publisher killed at any moment leaves the old graph or the new one, and the next publisher cleans up."""
 
 from __future__ import annotations
 
@@ -16,30 +13,11 @@ import pytest
 from pkgraph.snapshot import snapshots, verify
 from pkgraph.snapshot.publishing import MOMENTS
 from tests.faults.changes import served
+from tests.faults.children import KILLED, ended, start
 from tests.published import graph_of, publish_shop
 
-KILLED, FAILED = -signal.SIGKILL, 3
 COMMITTED = {"linked", "committed", "cleaned"}
 """From the link on, readers see the new graph."""
-
-
-def start(work: Callable[[], object], seconds: int = 30) -> int:
-    """Run in a child that shares nothing but the disk; its process id."""
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(seconds)  # a child that hangs dies, and the test says so
-        try:
-            work()
-        except BaseException:  # noqa: BLE001 - the child must not return into pytest
-            os._exit(FAILED)
-        os._exit(0)
-    return child
-
-
-def ended(child: int) -> int:
-    """The exit code, or minus the signal that killed it."""
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def killed_at(moment: str, nth: int = 1) -> Callable[[str], None]:

@@ -16,7 +16,7 @@ import pytest
 from pkgraph.errors import PublishConflict
 from pkgraph.snapshot import CompiledGraph, rollback, snapshots
 from pkgraph.snapshot.commits import sequences
-from tests.faults.test_publish_kills import ended, start
+from tests.faults.children import ended, start
 from tests.figures import Figure
 from tests.published import CREATED_AT, graph_of, publish_shop
 

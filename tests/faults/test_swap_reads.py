@@ -15,7 +15,7 @@ import pytest
 
 from pkgraph.recommend import Graph
 from pkgraph.serving.served import Served
-from tests.faults.test_publish_kills import ended, start
+from tests.faults.children import ended, start
 from tests.figures import Figure
 from tests.published import graph_of, publish_shop
 from tests.serving.server import Server, running
