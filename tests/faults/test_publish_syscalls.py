@@ -120,7 +120,7 @@ def test_a_publisher_killed_at_a_system_call_leaves_the_old_graph_or_the_new_one
         stage.holds(root, codes[-1], f"killed at {point}")
     figure(f"{stage.change.name}: killed at {codes.count(KILLED)} of {len(every)} calls, 0 violations")
     assert set(codes) <= {KILLED, 0}  # 0: it was done before it came to its last call of that kind
-    assert codes.count(KILLED) > 0.98 * len(codes)
+    assert codes.count(KILLED) >= 0.9 * len(codes)
 
 
 @pytest.mark.slow
