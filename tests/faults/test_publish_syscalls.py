@@ -51,7 +51,7 @@ CHANGING = (
 )
 """Calls by which a publisher changes the disk, or decides to."""
 
-N_KILLS, N_REFUSALS = 25, 2
+N_KILLS, N_REFUSALS = 20, 1
 """By default: kills a change, and refusals an error, besides the first and the last call of each kind."""
 
 N_READING = 100
