@@ -73,7 +73,7 @@ def compile_once(n_relations: int, work: Path) -> Figures:
     from pkgraph.snapshot.compile import compile_graph
 
     shop = Shop(max(1000, n_relations // RELATIONS_A_SKU), n_relations)
-    relations = shop.write_relations(work / f"relations-{n_relations}")
+    relations = shop.write_relations(work / f"relations-{n_relations}-{shop.n_skus}")
     products, memory = shop.products(), Memory()
     root = work / f"graph-{n_relations}"
     shutil.rmtree(root, ignore_errors=True)  # a graph that is published already is not published again
